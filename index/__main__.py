@@ -1,0 +1,106 @@
+"""Build an index of flashcards, look into it, search it, check it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from index import build, cli, manifest, retrieve
+from index.config import DEFAULT_EMBEDDER, IndexConfig, load_config
+from index.errors import ExpectedError
+from index.paths import default_index
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m index", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("build", help="decks -> cards -> index")
+    command.add_argument(
+        "--deck",
+        action="append",
+        help="starter (default), flashcards, a file, a folder or a hub id; may be given repeatedly",
+    )
+    command.add_argument("--out", type=Path, help="index folder (default: by the deck's name)")
+    command.add_argument("--embedder", help=f"embedding model (default: {DEFAULT_EMBEDDER})")
+    command.add_argument("--max-megabytes", type=int, help="largest deck file that is read")
+    command.add_argument("--config", type=Path, help="YAML file; the options above override it")
+    command.add_argument("--dry-run", action="store_true", help="say what would change")
+    command.set_defaults(func=_build)
+
+    command = commands.add_parser("info", help="what an index holds")
+    _add_index(command)
+    command.set_defaults(func=_info)
+
+    command = commands.add_parser("search", help="the cards nearest to a question")
+    command.add_argument("query")
+    command.add_argument("--top", type=int, default=5, help="how many cards (default 5)")
+    command.add_argument("--json", action="store_true", help="one JSON object a card")
+    _add_index(command)
+    command.set_defaults(func=_search)
+
+    command = commands.add_parser("verify", help="check every file against the manifest")
+    _add_index(command)
+    command.set_defaults(func=_verify)
+
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    return cli.run(arguments.func, arguments)
+
+
+def _add_index(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--index", type=Path, default=default_index("starter"), help="index folder"
+    )
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config) if arguments.config else IndexConfig()
+    given = {
+        "decks": tuple(arguments.deck) if arguments.deck else None,
+        "out": arguments.out,
+        "embedder": arguments.embedder,
+        "max_megabytes": arguments.max_megabytes,
+    }
+    config = config.model_copy(update={k: v for k, v in given.items() if v is not None})
+    if arguments.dry_run:
+        print(json.dumps(asdict(build.plan(config)), indent=2))
+        return cli.EXIT_OK
+    build.build(config)
+    print(build.output_folder(config))
+    return cli.EXIT_OK
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    record = manifest.read(arguments.index)
+    print(record.model_dump_json(indent=2, exclude={"files", "config"}))
+    return cli.EXIT_OK
+
+
+def _search(arguments: argparse.Namespace) -> int:
+    if not arguments.query.strip():
+        raise ExpectedError("expected a question to search for, got an empty one")
+    retriever = retrieve.open_index(arguments.index)
+    for place, hit in enumerate(retriever.hits(arguments.query, arguments.top), start=1):
+        if arguments.json:
+            print(json.dumps(asdict(hit), ensure_ascii=False))
+        else:
+            print(f"{place}. {hit.score:.3f}  {hit.card.question}\n   {hit.card.answer}")
+    return cli.EXIT_OK
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    record = manifest.read(arguments.index)
+    manifest.verify(record, arguments.index)
+    print(f"{len(record.files)} files are as built: {record.cards:,} cards")
+    return cli.EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""Decide which rows become cards; count, explain and keep every row that does not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from index.cards import Flashcard, make_card
+from index.config import CleaningConfig
+from index.decks import Row
+from index.similar import Groups, answer_shingles, jaccard, question_shingles
+from index.text import words
+
+MAX_CARD_CHARS = 20_000  # about ten pages: a document, not a card
+
+_URL = re.compile(r"https?://|www\.", re.IGNORECASE)
+_SPAM = re.compile(
+    r"\b(?:buy now|order now|add to cart|subscribe (?:to (?:our|my)|now|today)|promo code"
+    r"|limited[- ]time offer|(?:visit|follow) (?:our|my) (?:shop|store|channel)|100 ?% free)\b",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
+_NEGATIONS = frozenset(
+    (
+        "no",
+        "not",
+        "never",
+        "without",
+        "none",
+        "neither",
+        "nor",
+        "cannot",
+        "avoid",
+        "except",
+        "unless",
+    )
+)
+_NEAR_ANSWER = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that did not become a card, with the reason and its text."""
+
+    place: str
+    reason: str
+    question: str
+    answer: str
+
+    def line(self) -> str:
+        """One JSON line for the rejects file."""
+        fields = {
+            "place": self.place,
+            "reason": self.reason,
+            "question": self.question,
+            "answer": self.answer,
+        }
+        return json.dumps(fields, ensure_ascii=False) + "\n"
+
+
+@dataclass
+class Cleaned:
+    """The cards of a deck, in order, and the rows left out."""
+
+    cards: list[Flashcard] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+    def reasons(self) -> dict[str, int]:
+        """How many rows were left out for each reason, the most frequent first.
+
+        "near duplicate of 0f3a..." counts as "near duplicate".
+        """
+        return dict(Counter(r.reason.partition(" of ")[0] for r in self.rejects).most_common())
+
+
+def clean_deck(rows: Iterable[Row], config: CleaningConfig) -> Cleaned:
+    """Turn rows into cards. The first of several equal cards is the one that stays."""
+    cleaned = Cleaned()
+    seen: dict[str, int] = {}
+    places: list[str] = []
+    for row in rows:
+        card = make_card(row.question, row.answer, row.topic, row.source, row.url, row.deck)
+        reason = row.fault or _fault(card, config)
+        if reason is None and card.id in seen:
+            reason = f"duplicate of {card.id}"
+        if reason is None:
+            seen[card.id] = len(cleaned.cards)
+            cleaned.cards.append(card)
+            places.append(row.place)
+        else:
+            text = row.raw if row.raw is not None else row.answer
+            cleaned.rejects.append(Reject(row.place, reason, row.question, text))
+    if config.near_duplicates:
+        _drop_near_duplicates(cleaned, places)
+    return cleaned
+
+
+def _fault(card: Flashcard, config: CleaningConfig) -> str | None:
+    if not card.question:
+        return "blank question"
+    if not card.answer:
+        return "blank answer"
+    if len(card.question) < config.min_question_chars or not words(card.question):
+        return "question too short"
+    if len(card.answer) < config.min_answer_chars or not words(card.answer):
+        return "answer too short"
+    if len(card.question) + len(card.answer) > MAX_CARD_CHARS:
+        return "too long"
+    # A reference at the end of a sound answer is no spam; a question with a link, a sales phrase,
+    # or an answer that is mostly links is.
+    links = len(_URL.findall(card.answer))
+    if _URL.search(card.question) or links * 10 > len(card.answer.split()):
+        return "link instead of text"
+    if _SPAM.search(card.question) or _SPAM.search(card.answer):
+        return "spam"
+    return None
+
+
+def _drop_near_duplicates(cleaned: Cleaned, places: Sequence[str]) -> None:
+    """Keep the first of cards that ask the same in the same words and answer nearly the same.
+
+    Strict on purpose: "mild" against "moderate", 5 mg against 50 mg or "is" against "is not" are
+    other cards, so numbers and negations must agree and the questions' content words be equal.
+    """
+    cards = cleaned.cards
+    groups = Groups(len(cards))
+    by_question: dict[frozenset[str], list[int]] = {}
+    for position, card in enumerate(cards):
+        by_question.setdefault(question_shingles(card), []).append(position)
+    for members in by_question.values():
+        if len(members) < 2:
+            continue
+        answers = {i: answer_shingles(cards[i]) for i in members}
+        for left, right in combinations(members, 2):
+            if jaccard(answers[left], answers[right]) < _NEAR_ANSWER:
+                continue
+            if _facts(cards[left]) == _facts(cards[right]):
+                groups.join(left, right)
+    kept: list[Flashcard] = []
+    for position, card in enumerate(cards):
+        first = groups.find(position)
+        if first == position:
+            kept.append(card)
+        else:
+            reason = f"near duplicate of {cards[first].id}"
+            cleaned.rejects.append(Reject(places[position], reason, card.question, card.answer))
+    cleaned.cards = kept
+
+
+def _facts(card: Flashcard) -> tuple[frozenset[str], frozenset[str]]:
+    spoken = words(card.text)
+    negations = frozenset(w for w in spoken if w in _NEGATIONS or w.endswith("n't"))
+    return frozenset(_NUMBER.findall(card.text)), negations

@@ -1,0 +1,34 @@
+"""What the command lines share: exit statuses and one-line errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+
+from index.errors import ExpectedError
+
+EXIT_OK = 0
+EXIT_EXPECTED_FAILURE = 2
+EXIT_INTERRUPTED = 130
+
+
+def run(command: Callable[[Namespace], int], arguments: Namespace) -> int:
+    """Call a command and turn anticipated failures into one line on stderr and a status.
+
+    Anything that is not an `ExpectedError` is a bug and keeps its traceback.
+    """
+    try:
+        return command(arguments)
+    except ExpectedError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_EXPECTED_FAILURE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our stdout (head, less) has left; that is its right, not an error.
+        # Python would still flush stdout at exit and complain: give it somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK

@@ -1,0 +1,49 @@
+"""BM25 over the cards' words (bm25s), stored as plain NumPy arrays and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import bm25s
+import numpy as np
+import Stemmer
+
+from index.text import content_words
+
+FloatArray = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def tokens(text: str) -> list[str]:
+    """Stemmed content words (Snowball English)."""
+    return _stem(content_words(text))
+
+
+def _stem(words: list[str]) -> list[str]:
+    # A new stemmer for each call: PyStemmer's are not safe to share between threads.
+    return list(Stemmer.Stemmer("english").stemWords(words))
+
+
+def write(texts: Sequence[str], folder: Path) -> None:
+    """Index texts and write the files into `folder`."""
+    stemmer = Stemmer.Stemmer("english")
+    corpus = [stemmer.stemWords(content_words(text)) or [""] for text in texts]
+    index = bm25s.BM25(method="lucene", k1=1.2, b=0.75)
+    index.index(corpus, show_progress=False)
+    index.save(str(folder), allow_pickle=False)
+
+
+class LexicalIndex:
+    """BM25 scores of all cards for a query."""
+
+    def __init__(self, folder: Path) -> None:
+        self._index = bm25s.BM25.load(str(folder), mmap=True, allow_pickle=False)
+
+    def scores(self, query: str) -> FloatArray:
+        """The BM25 score of every card, (cards,); zeros where no word is known."""
+        known = [t for t in tokens(query) if t in self._index.vocab_dict]
+        if not known:
+            return np.zeros(int(self._index.scores["num_docs"]), dtype=np.float32)
+        scores: FloatArray = self._index.get_scores(known)
+        return scores

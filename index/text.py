@@ -1,0 +1,81 @@
+"""Text normalisation: what a card stores, what its identity rests on, what is compared."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Characters that show nothing but change what is read or matched: zero-width space, word
+# joiner, byte-order mark, soft hyphen, and the bidirectional marks, embeddings, overrides and
+# isolates that can make text display in another order than it is stored. The zero-width joiner
+# and non-joiner stay: Persian and several Indian scripts cannot be written without them.
+_INVISIBLE = dict.fromkeys(
+    [0x00AD, 0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+)
+_NO_TEXT = frozenset(("Cc", "Cs", "Cn"))  # controls, lone surrogates, unassigned code points
+_SPACE = re.compile(r"\s+")
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")  # noqa: RUF001 - the apostrophe of real texts
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[^\W_a-z])")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|no|Dr|Mr|Mrs|Ms|St|Prof|Fig|sp|spp|subsp|var)"
+    r"|\b[A-Z])\.$"
+)
+
+# Function words that say nothing of what a question is about.
+_STOPWORDS_TEXT = """
+    a an and any are aren't as at be because been being but by can can't could did do does doing
+    don't for from get gets getting give given go goes going got had has have having he her hers
+    him his how i i'd i'll i'm i've if in into is isn't it its itself just like many may me
+    might more most much must my myself no nor not of on one or other our out over own please
+    same she should so some such than that that's the their them then there these they thing
+    things this those through to too under until up us very was we were what what's when where
+    which while who whom whose why will with would you your yours yourself about also am tell
+    know mean want need make makes made really happen happens
+"""
+STOPWORDS = frozenset(_STOPWORDS_TEXT.split())
+
+
+def clean(text: str) -> str:
+    """Text as a card stores it: NFC, one line, no control or invisible characters."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text).translate(_INVISIBLE)
+    if not text.isprintable():  # true of nearly every text; the loop below costs 10 times more
+        text = "".join(" " if unicodedata.category(c) in _NO_TEXT else c for c in text)
+    return _SPACE.sub(" ", text).strip()
+
+
+def fold(text: str) -> str:
+    """Text as it is compared: compatibility forms and case folded, curly quotes made straight."""
+    text = clean(text)
+    if text.isascii():
+        return text.lower()
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return folded.replace("’", "'").replace("‘", "'")  # noqa: RUF001
+
+
+def words(text: str) -> list[str]:
+    """The words and numbers of a text, folded, in order."""
+    return _WORD.findall(fold(text))
+
+
+def content_words(text: str) -> list[str]:
+    """The words of a text without the function words, in order."""
+    return [word for word in words(text) if word not in STOPWORDS]
+
+
+def sentences(text: str) -> list[str]:
+    """Split a text into sentences; abbreviations such as "e.g." and initials do not end one.
+
+    A rule of punctuation rather than a model: the cards are short edited prose, and the result
+    must be the same wherever it is computed.
+    """
+    pieces: list[str] = []
+    start = 0
+    for match in _SENTENCE_END.finditer(text):
+        head = text[start : match.start()]
+        if _ABBREVIATION.search(head):
+            continue
+        pieces.append(text[start : match.end()].strip())
+        start = match.end()
+    tail = text[start:].strip()
+    return [piece for piece in (*pieces, tail) if piece]
