@@ -10,9 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from index import build, cli, manifest, retrieve
-from index.config import DEFAULT_EMBEDDER, IndexConfig, load_config
+from index.config import DEFAULT_EMBEDDER, load_config
 from index.errors import ExpectedError
 from index.paths import default_index
+from index.text import clean
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,7 +51,8 @@ def main(argv: list[str] | None = None) -> int:
 
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "httpx2", "huggingface_hub", "sentence_transformers"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     return cli.run(arguments.func, arguments)
 
 
@@ -61,14 +63,13 @@ def _add_index(command: argparse.ArgumentParser) -> None:
 
 
 def _build(arguments: argparse.Namespace) -> int:
-    config = load_config(arguments.config) if arguments.config else IndexConfig()
     given = {
         "decks": tuple(arguments.deck) if arguments.deck else None,
         "out": arguments.out,
         "embedder": arguments.embedder,
         "max_megabytes": arguments.max_megabytes,
     }
-    config = config.model_copy(update={k: v for k, v in given.items() if v is not None})
+    config = load_config(arguments.config, {k: v for k, v in given.items() if v is not None})
     if arguments.dry_run:
         print(json.dumps(asdict(build.plan(config)), indent=2))
         return cli.EXIT_OK
@@ -84,8 +85,10 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def _search(arguments: argparse.Namespace) -> int:
-    if not arguments.query.strip():
+    if not clean(arguments.query):
         raise ExpectedError("expected a question to search for, got an empty one")
+    if arguments.top < 1:
+        raise ExpectedError(f"expected --top of at least 1, got {arguments.top}")
     retriever = retrieve.open_index(arguments.index)
     for place, hit in enumerate(retriever.hits(arguments.query, arguments.top), start=1):
         if arguments.json:

@@ -7,30 +7,38 @@ file beside a newer one is only a notice to update, so the newest that is presen
 
 from __future__ import annotations
 
-import csv
 import html
-import io
+import lzma
 import re
 import sqlite3
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from index import delimited
+from index.delimited import Malformed
 from index.errors import DeckError
 
 MAX_COLLECTION_BYTES = 1 << 30
 _COLLECTIONS = ("collection.anki21b", "collection.anki21", "collection.anki2")
 _FIELD_SEPARATOR = "\x1f"
+_MAX_FIELDS_BYTES = 16 << 20  # of one note
 _CHUNK = 1 << 20
 
-_CLOZE = re.compile(r"\{\{c\d+::(.*?)(?:::.*?)?\}\}", re.DOTALL)
-_SOUND = re.compile(r"\[sound:[^\]]*\]")
-_BREAK = re.compile(r"<\s*(?:br|/p|/div|/li|/tr|hr)\b[^>]*>", re.IGNORECASE)
+# None of these may look further than the next opening mark: a text of nothing but opening marks
+# would otherwise take the square of its length, or the cube. Hence also the possessive "*+".
+_CLOZE = re.compile(
+    r"\{\{c\d+::((?:[^{}:]|:(?!:)|\{(?!\{)|\}(?!\}))*+)(?:::(?:[^{}]|\{(?!\{)|\}(?!\}))*+)?\}\}"
+)
+_CLOZE_DEPTH = 3  # that Anki nests at most
+_SOUND = re.compile(r"\[sound:[^\[\]]*\]")
+_BREAK = re.compile(r"<\s*(?:br|/p|/div|/li|/tr|hr)\b[^<>]*>", re.IGNORECASE)
 _DROPPED = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(r"<[a-zA-Z/!][^>]*>")
+_TAG = re.compile(r"<[a-zA-Z/!][^<>]*>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,14 @@ def package_notes(path: Path) -> Iterator[Note]:
                     )
                 with archive.open(member) as packed, database.open("wb") as out:
                     _copy(_decompressed(packed, member), out, path.name)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        except (
+            zipfile.BadZipFile,
+            EOFError,
+            NotImplementedError,  # a compression method that Python lacks
+            RuntimeError,  # encrypted
+            ValueError,  # a name or an offset that is none
+            lzma.LZMAError,
+        ) as error:
             raise DeckError(
                 f"deck {path.name!r} is not a complete Anki package ({error}): export it again"
             ) from error
@@ -80,8 +95,6 @@ def _decompressed(packed: IO[bytes], member: str) -> IO[bytes]:
 
 
 def _copy(source: IO[bytes], target: IO[bytes], name: str) -> None:
-    import zlib
-
     import zstandard
 
     total = 0
@@ -102,12 +115,23 @@ def _copy(source: IO[bytes], target: IO[bytes], name: str) -> None:
 
 def _database_notes(database: Path, name: str) -> Iterator[Note]:
     # Opened read-only and immutable: a hostile file gets no journal to replay.
-    connection = sqlite3.connect(f"file:{database}?mode=ro&immutable=1", uri=True)
+    connection = sqlite3.connect(f"{database.as_uri()}?mode=ro&immutable=1", uri=True)
     try:
         connection.text_factory = lambda data: data.decode("utf-8", "replace")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_FIELDS_BYTES)
+        connection.execute("PRAGMA trusted_schema = OFF")
+        found = connection.execute("SELECT type, sql FROM sqlite_master WHERE name = 'notes'")
+        kind, made = found.fetchone() or ("", "")
+        # A view, or a table that computes its rows, could go on for ever.
+        if kind != "table" or not re.match(r"CREATE\s+TABLE\b", str(made), re.IGNORECASE):
+            raise sqlite3.DatabaseError("it has no table of notes")
+        number = 0
         for fields, tags in connection.execute("SELECT flds, tags FROM notes ORDER BY id"):
-            yield _note(str(fields).split(_FIELD_SEPARATOR), str(tags or ""))
-    except sqlite3.Error as error:
+            number += 1
+            yield _note(_string(fields).split(_FIELD_SEPARATOR), _string(tags))
+        if not number:
+            raise DeckError(f"deck {name!r} holds no note: expected at least one; export it again")
+    except (sqlite3.Error, sqlite3.Warning) as error:
         raise DeckError(
             f"deck {name!r} has a damaged collection ({error}): export it from Anki again"
         ) from error
@@ -115,7 +139,13 @@ def _database_notes(database: Path, name: str) -> Iterator[Note]:
         connection.close()
 
 
-def text_notes(text: str, name: str) -> Iterator[Note]:
+def _string(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return "" if value is None else str(value)
+
+
+def text_notes(text: str, name: str) -> Iterator[Note | Malformed]:
     """The notes of a plain-text export, by its `#separator`, `#html` and column directives.
 
     Raises:
@@ -132,18 +162,19 @@ def text_notes(text: str, name: str) -> Iterator[Note]:
         key, _, value = line[1:].strip().partition(":")
         match key.lower():
             case "separator":
-                separator = separators.get(value.lower(), value[:1] or "\t")
+                separator = separators.get(value.lower(), value.strip('"')[:1] or "\t")
             case "html":
                 is_html = value.lower() != "false"
-            case "tags column" if value.isdigit():
+            case "tags column" if value.isdecimal():
                 tag_column = int(value) - 1
-            case "guid column" | "notetype column" | "deck column" if value.isdigit():
+            case "guid column" | "notetype column" | "deck column" if value.isdecimal():
                 skipped.add(int(value) - 1)
             case _:
                 pass  # #columns and directives to come carry nothing that a card needs
     found = False
-    for fields in csv.reader(io.StringIO("".join(lines[start:]), newline=""), delimiter=separator):
-        if not fields:
+    for fields in delimited.rows("".join(lines[start:]), separator):
+        if isinstance(fields, Malformed):
+            yield fields
             continue
         tags = fields[tag_column] if tag_column is not None and tag_column < len(fields) else ""
         kept = [f for i, f in enumerate(fields) if i not in skipped and i != tag_column]
@@ -162,9 +193,15 @@ def _note(fields: list[str], tags: str, is_html: bool = True) -> Note:
     if _CLOZE.search(fields[0] if fields else ""):
         # A cloze note is one text with gaps: asked with the gaps open, answered with them filled.
         # The rest is extra material that belongs to the answer.
-        rest = [_CLOZE.sub(r"\1", front), *rest]
-        front = _CLOZE.sub("[...]", front)
+        rest = [_cloze(front, r"\1"), *rest]
+        front = _cloze(front, "[...]")
     return Note(front, " ".join(rest), " ".join(tags.split()))
+
+
+def _cloze(text: str, gap: str) -> str:
+    for _ in range(_CLOZE_DEPTH):
+        text = _CLOZE.sub(gap, text)
+    return text
 
 
 def plain_text(field: str) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import shutil
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from index import cards as card_files
-from index import decks, lexical, manifest, relevance, split, store
+from index import decks, health, lexical, manifest, relevance, split, store
 from index.cards import Flashcard, deck_hash
 from index.cleaning import Cleaned, clean_deck
 from index.config import IndexConfig
@@ -39,6 +41,8 @@ logger = logging.getLogger(__name__)
 _WORK = ".building"
 _JOURNAL = "embedded.bin"
 _KEY_BYTES = 16
+_SUM_BYTES = 4
+_GENERATION = re.compile(r"[0-9a-f]{12}")
 _CHUNK = 256  # texts between two writes of the journal: about a second's work on two cores
 
 
@@ -105,7 +109,7 @@ def _read(config: IndexConfig) -> Cleaned:
     rows = chain.from_iterable(decks.read(deck, config.max_megabytes) for deck in config.decks)
     cleaned = clean_deck(tqdm(rows, desc="reading", unit=" rows", file=sys.stderr), config.cleaning)
     if not cleaned.cards:
-        reasons = ", ".join(f"{n} {reason}" for reason, n in cleaned.reasons().items())
+        reasons = ", ".join(f"{n} {why}" for why, n in cleaned.reasons().items()) or "no rows"
         raise DeckError(
             f"no valid card in {', '.join(config.decks)} ({reasons}): expected rows with a "
             "question and an answer"
@@ -132,7 +136,11 @@ def _build(config: IndexConfig, folder: Path, cleaned: Cleaned, embedder: Embedd
     searcher = Searcher(
         cards, Store(staged / manifest.VECTORS), lexical.LexicalIndex(staged / manifest.BM25)
     )
-    judge = relevance.fit(lambda text, vector: searcher.hits(text, vector, 3), embedder)
+    material = health.prepare(embedder)
+    material.probe.save(staged / manifest.HEALTH)
+    judge = relevance.fit(
+        lambda text, vector: searcher.hits(text, vector, relevance.HITS), embedder, material
+    )
     _write_lines(staged / manifest.RELEVANCE, [relevance.dump(judge)])
     sides = split.split_cards(cards, config.split)
     _write_lines(staged / manifest.SPLIT, [split.dump(sides)])
@@ -166,19 +174,37 @@ def _build(config: IndexConfig, folder: Path, cleaned: Cleaned, embedder: Embedd
 def _publish(record: Manifest, staged: Path, folder: Path) -> None:
     """Move the generation into place, point the manifest at it, and sweep older generations."""
     generation = folder / record.generation
-    if generation.exists():
-        shutil.rmtree(staged)  # the same content is in service; its files are not touched
-        try:
-            manifest.verify(record, folder)
-        except IndexDamagedError:
+    try:
+        manifest.verify(record, folder)  # the same content is in service: leave its files alone
+    except IndexDamagedError:
+        if generation.exists():
             logger.warning("the files of generation %s were damaged; built again", generation.name)
-            raise
-    else:
+            generation.rename(_free(staged.parent / "damaged"))
+        _sync(staged)
         staged.rename(generation)
     manifest.write(record, folder)
     for path in folder.iterdir():
-        if path.is_dir() and path.name not in (record.generation, _WORK):
+        # Only what a build made: the folder may be one in which the user keeps other things.
+        if (
+            _GENERATION.fullmatch(path.name)
+            and path.name != record.generation
+            and (path / manifest.CARDS).is_file()
+        ):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _free(path: Path) -> Path:
+    """The path, with nothing left there by a build that was interrupted."""
+    shutil.rmtree(path, ignore_errors=True)
+    return path
+
+
+def _sync(staged: Path) -> None:
+    """Files on the disk before a manifest names them: a loss of power must not leave holes."""
+    for path in staged.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
 
 
 def _vectors(
@@ -205,7 +231,8 @@ def _vectors(
             fresh = embed(embedder.model, [card.text for card in chunk])
             for card, vector in zip(chunk, fresh, strict=True):
                 known[_key(card)] = vector
-                file.write(_key(card) + vector.tobytes())
+                content = _key(card) + vector.tobytes()
+                file.write(content + _sum(content))
             file.flush()
             os.fsync(file.fileno())
             bar.update(len(chunk))
@@ -237,16 +264,26 @@ def _old_vectors(folder: Path, record: EmbedderRecord) -> dict[bytes, Vectors]:
 
 
 def _read_journal(journal: Path, dimension: int) -> dict[bytes, Vectors]:
-    """The records of an interrupted build; a record that was cut off is dropped."""
-    size = _KEY_BYTES + 4 * dimension
+    """The records of an interrupted build; none from the first bad one on."""
     try:
-        whole = journal.stat().st_size // size * size
-        os.truncate(journal, whole)
         data = journal.read_bytes()
     except FileNotFoundError:
         return {}
-    records = (data[i : i + size] for i in range(0, whole, size))
-    return {r[:_KEY_BYTES]: np.frombuffer(r[_KEY_BYTES:], dtype=np.float32) for r in records}
+    size = _KEY_BYTES + 4 * dimension + _SUM_BYTES
+    found: dict[bytes, Vectors] = {}
+    sound = 0
+    for end in range(size, len(data) + 1, size):
+        content, checksum = data[end - size : end - _SUM_BYTES], data[end - _SUM_BYTES : end]
+        if _sum(content) != checksum:
+            break
+        found[content[:_KEY_BYTES]] = np.frombuffer(content[_KEY_BYTES:], dtype=np.float32)
+        sound = end
+    os.truncate(journal, sound)
+    return found
+
+
+def _sum(content: bytes) -> bytes:
+    return zlib.crc32(content).to_bytes(_SUM_BYTES)
 
 
 def _key(card: Flashcard) -> bytes:
@@ -268,7 +305,8 @@ def _by_deck(cards: Sequence[Flashcard]) -> dict[str, int]:
 
 
 def _write_lines(path: Path, lines: Iterator[str] | list[str]) -> None:
-    with path.open("w", encoding="utf-8") as file:
+    # A row may hold lone surrogates, which no encoding has: they are written as JSON spells them.
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
         file.writelines(lines)
         file.flush()
         os.fsync(file.fileno())

@@ -60,7 +60,7 @@ def make_card(
         topic=clean(topic) or None if topic else None,
         source=clean(source) or None if source else None,
         url=link if link.lower().startswith(("http://", "https://")) else None,
-        deck=deck,
+        deck=clean(deck) or None if deck else None,
     )
 
 

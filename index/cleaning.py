@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
 from index.cards import Flashcard, make_card
 from index.config import CleaningConfig
 from index.decks import Row
-from index.similar import Groups, answer_shingles, jaccard, question_shingles
+from index.similar import Groups, Shingles, answer_shingles, jaccard, pairs, question_shingles
 from index.text import words
 
 MAX_CARD_CHARS = 20_000  # about ten pages: a document, not a card
+_MAX_ROW_CHARS = 10 * MAX_CARD_CHARS  # before white space goes; what is longer is not even cleaned
 
 _URL = re.compile(r"https?://|www\.", re.IGNORECASE)
 _SPAM = re.compile(
@@ -40,6 +41,9 @@ _NEGATIONS = frozenset(
     )
 )
 _NEAR_ANSWER = 0.85
+_COMPARE_ALL = 100
+
+Facts = tuple[frozenset[str], frozenset[str]]  # numbers and negations
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,15 @@ def clean_deck(rows: Iterable[Row], config: CleaningConfig) -> Cleaned:
     seen: dict[str, int] = {}
     places: list[str] = []
     for row in rows:
+        fault = row.fault
+        if fault is None and len(row.question) + len(row.answer) > _MAX_ROW_CHARS:
+            fault = "too long"
+        if fault is not None:
+            text = row.raw if row.raw is not None else row.answer
+            cleaned.rejects.append(Reject(row.place, fault, row.question, text))
+            continue
         card = make_card(row.question, row.answer, row.topic, row.source, row.url, row.deck)
-        reason = row.fault or _fault(card, config)
+        reason = _fault(card, config)
         if reason is None and card.id in seen:
             reason = f"duplicate of {card.id}"
         if reason is None:
@@ -92,8 +103,7 @@ def clean_deck(rows: Iterable[Row], config: CleaningConfig) -> Cleaned:
             cleaned.cards.append(card)
             places.append(row.place)
         else:
-            text = row.raw if row.raw is not None else row.answer
-            cleaned.rejects.append(Reject(row.place, reason, row.question, text))
+            cleaned.rejects.append(Reject(row.place, reason, row.question, row.answer))
     if config.near_duplicates:
         _drop_near_duplicates(cleaned, places)
     return cleaned
@@ -128,18 +138,18 @@ def _drop_near_duplicates(cleaned: Cleaned, places: Sequence[str]) -> None:
     """
     cards = cleaned.cards
     groups = Groups(len(cards))
-    by_question: dict[frozenset[str], list[int]] = {}
+    by_question: defaultdict[frozenset[str], list[int]] = defaultdict(list)
     for position, card in enumerate(cards):
-        by_question.setdefault(question_shingles(card), []).append(position)
-    for members in by_question.values():
-        if len(members) < 2:
+        by_question[question_shingles(card)].append(position)
+    for same_question in by_question.values():
+        if len(same_question) < 2:
             continue
-        answers = {i: answer_shingles(cards[i]) for i in members}
-        for left, right in combinations(members, 2):
-            if jaccard(answers[left], answers[right]) < _NEAR_ANSWER:
-                continue
-            if _facts(cards[left]) == _facts(cards[right]):
-                groups.join(left, right)
+        by_facts: defaultdict[Facts, list[int]] = defaultdict(list)
+        for position in same_question:
+            by_facts[_facts(cards[position])].append(position)
+        for members in by_facts.values():
+            for left, right in _alike([answer_shingles(cards[i]) for i in members]):
+                groups.join(members[left], members[right])
     kept: list[Flashcard] = []
     for position, card in enumerate(cards):
         first = groups.find(position)
@@ -151,7 +161,17 @@ def _drop_near_duplicates(cleaned: Cleaned, places: Sequence[str]) -> None:
     cleaned.cards = kept
 
 
-def _facts(card: Flashcard) -> tuple[frozenset[str], frozenset[str]]:
+def _alike(answers: Sequence[Shingles]) -> Iterator[tuple[int, int]]:
+    # Many cards may ask the same ("What is this?"): comparing all with all takes the square.
+    if len(answers) > _COMPARE_ALL:
+        yield from pairs(answers, _NEAR_ANSWER)
+        return
+    for left, right in combinations(range(len(answers)), 2):
+        if jaccard(answers[left], answers[right]) >= _NEAR_ANSWER:
+            yield left, right
+
+
+def _facts(card: Flashcard) -> Facts:
     spoken = words(card.text)
     negations = frozenset(w for w in spoken if w in _NEGATIONS or w.endswith("n't"))
     return frozenset(_NUMBER.findall(card.text)), negations

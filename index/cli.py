@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Callable
 
 from index.errors import ExpectedError
+from index.text import clean
 
 EXIT_OK = 0
 EXIT_EXPECTED_FAILURE = 2
@@ -22,7 +23,8 @@ def run(command: Callable[[Namespace], int], arguments: Namespace) -> int:
     try:
         return command(arguments)
     except ExpectedError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        # Cleaned, because a message may quote a deck: one line, and no codes for the terminal.
+        print(f"error: {clean(str(error))}", file=sys.stderr)
         return EXIT_EXPECTED_FAILURE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -38,7 +40,7 @@ class IndexConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    decks: tuple[str, ...] = ("starter",)
+    decks: tuple[str, ...] = Field(("starter",), min_length=1)
     out: Path | None = None
     embedder: str = DEFAULT_EMBEDDER
     max_megabytes: int = Field(512, ge=1)
@@ -46,22 +48,28 @@ class IndexConfig(BaseModel):
     split: SplitConfig = SplitConfig()
 
 
-def load_config(path: Path) -> IndexConfig:
-    """Read an `IndexConfig` from a YAML file.
+def load_config(path: Path | None, given: Mapping[str, Any]) -> IndexConfig:
+    """An `IndexConfig` from a YAML file, if any, and the options given beside it, which win.
 
     Raises:
-        ExpectedError: the file is missing, is no YAML mapping, or has an unknown or bad key.
+        ExpectedError: the file is missing or no YAML mapping, or a key is unknown or its value bad.
     """
     try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return IndexConfig.model_validate(fields or {})
+        fields = yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path else {}
+        if not isinstance(fields, dict):
+            raise ExpectedError(
+                f"{str(path)!r} holds a {type(fields).__name__}: expected keys and values, as in "
+                "'decks: [starter]'"
+            )
+        return IndexConfig.model_validate({**fields, **given})
     except OSError as error:
         raise ExpectedError(f"cannot read the configuration {str(path)!r}: {error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ExpectedError(f"{str(path)!r} is not YAML: {error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ExpectedError(f"{str(path)!r} is not YAML: {str(error)[:200]}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ExpectedError(
-            f"{str(path)!r}, key {where!r}: {first['msg']}; got {first['input']!r}"
+            f"{str(path) if path else 'the options'!r}, key {where!r}: {first['msg']}; got "
+            f"{str(first['input'])[:80]!r}"
         ) from error

@@ -7,15 +7,17 @@ that cannot be read at all raises `DeckError`; a row that cannot be read becomes
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from index import anki, hub
+from index import anki, delimited, hub
+from index.delimited import Malformed
 from index.errors import DeckError
 
 STARTER = "starter"
@@ -31,6 +33,9 @@ _PAIRS = (
     ("front", "back"),
 )
 _TOPIC = ("topic", "tags", "description", "category")
+_DELIMITERS = ",\t;|"
+_ANKI_DIRECTIVE = re.compile(r"#[a-z ]+:")
+_SCALARS = (str, int, float, Decimal, type(None))  # what a question or an answer may be
 _EXTENSIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".parquet", ".apkg")
 
 
@@ -59,10 +64,10 @@ def read(deck: str, max_megabytes: int = 512) -> Iterator[Row]:
         raise DeckError(
             "expected a deck (starter, flashcards, a path or a hub id), got an empty name"
         )
-    path = Path(deck).expanduser()
+    path = _path(deck)
     if deck == STARTER:
         yield from _folder(STARTER_FOLDER, STARTER, max_megabytes)
-    elif _exists(path):
+    elif deck != hub.FLASHCARDS and _exists(path):
         if path.is_dir():
             yield from _folder(path, path.name, max_megabytes)
         else:
@@ -76,6 +81,13 @@ def read(deck: str, max_megabytes: int = 512) -> Iterator[Row]:
         )
 
 
+def _path(deck: str) -> Path:
+    try:
+        return Path(deck).expanduser()
+    except RuntimeError:  # "~name" of nobody on this machine
+        return Path(deck)
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
@@ -84,7 +96,11 @@ def _exists(path: Path) -> bool:
 
 
 def _folder(folder: Path, deck: str, max_megabytes: int) -> Iterator[Row]:
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _EXTENSIONS and p.is_file())
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in _EXTENSIONS and path.is_file() and not path.name.startswith(".")
+    )
     if not files:
         raise DeckError(
             f"no deck files in folder {str(folder)!r}: expected {', '.join(_EXTENSIONS)}"
@@ -119,7 +135,9 @@ def _file(path: Path, deck: str, max_megabytes: int) -> Iterator[Row]:
 
 def _decode(path: Path) -> str:
     data = path.read_bytes()
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if data[:4] in (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff"):
+        encoding = "utf-32"
+    elif data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = "utf-16"  # what spreadsheet programs call "Unicode text"
     elif b"\x00" in data[:65536]:
         raise DeckError(
@@ -143,25 +161,32 @@ def _text_reader(suffix: str, text: str) -> Callable[[str, str, str], Iterator[R
     if head == "[" and suffix in (".json", ".txt", ".jsonl", ".ndjson"):
         return _json
     if head == "{" and suffix not in (".csv", ".tsv"):
-        return _jsonl
+        first, _, rest = text.strip().partition("\n")
+        laid_out = first.rstrip().endswith(("{", "[", ","))  # one object over several lines
+        return _json if laid_out or (suffix == ".json" and not rest) else _jsonl
     if suffix == ".json":
         return _json
     if suffix in (".jsonl", ".ndjson"):
         return _jsonl
-    if text.startswith("#") or suffix == ".txt":
+    if _ANKI_DIRECTIVE.match(text):
         return _anki_text
-    return _csv
+    # A text file without column names is taken for Anki's, where the order says what is what.
+    return _anki_text if suffix == ".txt" and _delimiter(text) is None else _csv
 
 
 def _json(text: str, name: str, deck: str) -> Iterator[Row]:
     try:
         document = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         where = f" at character {error.pos:,}" if isinstance(error, json.JSONDecodeError) else ""
         raise DeckError(
             f"deck {name!r} is not complete JSON: it breaks off or is malformed{where} of "
             f"{len(text):,}; expected an array of objects; fetch or export it again"
         ) from error
+    if isinstance(document, dict) and _pair({str(k).casefold() for k in document}) is None:
+        document = next((v for v in document.values() if isinstance(v, list)), document)
+    if isinstance(document, dict):
+        document = [document]
     if not isinstance(document, list):
         raise DeckError(
             f"deck {name!r} holds a JSON {type(document).__name__}: expected an array of objects"
@@ -170,46 +195,61 @@ def _json(text: str, name: str, deck: str) -> Iterator[Row]:
 
 
 def _jsonl(text: str, name: str, deck: str) -> Iterator[Row]:
-    if text.lstrip().startswith("{") and text.count("\n{") == 0 and "\n" in text.strip():
-        try:  # one object laid out over several lines is JSON, not JSONL
-            document = json.loads(text)
-        except json.JSONDecodeError:
-            pass
-        else:
-            rows = next((v for v in document.values() if isinstance(v, list)), [document])
-            yield from _records(rows, name, deck)
-            return
-
     def records() -> Iterator[Any]:
-        for line in text.splitlines():
+        for line in io.StringIO(text):  # not splitlines: U+2028 may stand within a JSON string
             if not line.strip():
                 continue
             try:
                 yield json.loads(line)
-            except (json.JSONDecodeError, RecursionError):
-                yield _Malformed(line)
+            except (ValueError, RecursionError):
+                yield Malformed("malformed row", line.rstrip("\n"))
 
     yield from _records(records(), name, deck)
 
 
 def _csv(text: str, name: str, deck: str) -> Iterator[Row]:
-    header = text.partition("\n")[0]
-    delimiter = max(",\t;|", key=header.count)
-    csv.field_size_limit(16 * MEGABYTE)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    if not reader.fieldnames:
+    delimiter = _delimiter(text) or max(_DELIMITERS, key=_first_line(text).count)
+    lines = delimited.rows(text, delimiter)
+    header = next(lines, None)
+    if not isinstance(header, list):
         raise DeckError(f"deck {name!r} has no header row: expected columns question and answer")
+    columns = [column.strip() for column in header]
+    for column in {c.casefold() for c in columns} & {c for pair in _PAIRS for c in pair}:
+        if sum(c.casefold() == column for c in columns) > 1:
+            raise DeckError(
+                f"deck {name!r} has the column {column!r} more than once: expected one; rename or "
+                "remove the other"
+            )
 
     def records() -> Iterator[Any]:
-        while True:
-            try:
-                yield next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield _Malformed(f"line {reader.line_num}: {error}")
+        for fields in lines:
+            if isinstance(fields, Malformed):
+                yield fields
+            elif any(field.strip() for field in fields[len(columns) :]):
+                # Most likely an answer with a delimiter that nobody quoted: never half an answer.
+                yield Malformed("more fields than columns", delimiter.join(fields))
+            else:
+                missing = [""] * (len(columns) - len(fields))
+                yield dict(zip(columns, fields + missing, strict=False))
 
     yield from _records(records(), name, deck)
+
+
+def _first_line(text: str) -> str:
+    return next((line for line in io.StringIO(text, newline="") if line.strip()), "")
+
+
+def _delimiter(text: str) -> str | None:
+    """The delimiter by which the first line names a question and an answer column."""
+    first = _first_line(text)
+    for delimiter in _DELIMITERS:
+        if _pair({name.strip(' "\r\n').casefold() for name in first.split(delimiter)}):
+            return delimiter
+    return None
+
+
+def _pair(columns: Container[str]) -> tuple[str, str] | None:
+    return next((p for p in _PAIRS if p[0] in columns and p[1] in columns), None)
 
 
 def _anki_text(text: str, name: str, deck: str) -> Iterator[Row]:
@@ -222,13 +262,10 @@ def _notes(path: Path, deck: str) -> Iterator[Row]:
         yield _from_note(note, f"{path.name}: note {number}", deck)
 
 
-def _from_note(note: anki.Note, place: str, deck: str) -> Row:
+def _from_note(note: anki.Note | Malformed, place: str, deck: str) -> Row:
+    if isinstance(note, Malformed):
+        return Row(place, fault=note.fault, raw=note.raw, deck=deck)
     return Row(place, note.front, note.back, topic=note.tags or None, deck=deck)
-
-
-@dataclass(frozen=True)
-class _Malformed:
-    raw: str
 
 
 def _records(records: Iterable[Any], name: str, deck: str) -> Iterator[Row]:
@@ -238,17 +275,17 @@ def _records(records: Iterable[Any], name: str, deck: str) -> Iterator[Row]:
     waiting: list[Row] = []  # faulty rows before the first good one: the deck may yet be wrong
     for number, record in enumerate(records, start=1):
         place = f"{name}: row {number}"
-        if isinstance(record, _Malformed):
-            row = Row(place, fault="malformed row", raw=record.raw, deck=deck)
+        if isinstance(record, Malformed):
+            row = Row(place, fault=record.fault, raw=record.raw, deck=deck)
         elif not isinstance(record, Mapping):
-            row = Row(place, fault="not an object", raw=json.dumps(record), deck=deck)
+            row = Row(place, fault="not an object", raw=_raw(record), deck=deck)
         else:
             fields = {str(k).strip().casefold(): v for k, v in record.items() if k is not None}
-            pair = next((p for p in _PAIRS if p[0] in fields and p[1] in fields), None)
+            pair = _pair(fields)
             if pair is None:
                 seen.update(str(k).strip() for k in record if k is not None)
-                raw = json.dumps(record, ensure_ascii=False, default=str)
-                row = Row(place, fault="no question and answer columns", raw=raw, deck=deck)
+                fault = "no question and answer columns"
+                row = Row(place, fault=fault, raw=_raw(record), deck=deck)
             else:
                 row = _from_fields(fields, pair, place, deck)
                 matched = True
@@ -263,7 +300,7 @@ def _records(records: Iterable[Any], name: str, deck: str) -> Iterator[Row]:
         return
     if seen:
         raise DeckError(
-            f"deck {name!r} has the columns {', '.join(sorted(seen)[:12])}: expected question and "
+            f"deck {name!r} has the columns {_listed(seen)}: expected question and "
             "answer (or input/output, Patient/Doctor, front/back); rename its columns"
         )
     if waiting:
@@ -275,6 +312,8 @@ def _records(records: Iterable[Any], name: str, deck: str) -> Iterator[Row]:
 
 
 def _from_fields(fields: Mapping[str, Any], pair: tuple[str, str], place: str, deck: str) -> Row:
+    if not all(isinstance(fields[column], _SCALARS) for column in pair):
+        return Row(place, fault="question or answer is no text", raw=_raw(fields), deck=deck)
     question = _text(fields[pair[0]])
     if not question.strip() and pair[0] == "input":
         question = _text(fields.get("instruction"))
@@ -290,6 +329,16 @@ def _from_fields(fields: Mapping[str, Any], pair: tuple[str, str], place: str, d
 
 
 def _text(value: Any) -> str:
-    if value is None or value != value:  # NaN: how tables spell a missing text
-        return ""
+    if isinstance(value, list):  # of tags
+        return ", ".join(filter(None, map(_text, value)))
+    if not isinstance(value, _SCALARS) or value is None or value != value:
+        return ""  # NaN is how tables spell a missing text
     return value if isinstance(value, str) else str(value)
+
+
+def _raw(record: Any) -> str:
+    return json.dumps(record, ensure_ascii=False, default=str)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(name[:40] for name in sorted(names)[:12])

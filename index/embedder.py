@@ -11,6 +11,7 @@ One text a thread measured as fast as sorted batches of 8 to 32 (253 against 227
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ import numpy as np
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import PrivateAttr
 
+from index import hub
 from index.config import DEFAULT_EMBEDDER
 from index.errors import EmbedderUnavailableError
 from index.manifest import EmbedderRecord, file_record
@@ -111,11 +113,31 @@ def _open_bundled() -> Embedder:
     revision = f"{digest}-{CONVERSION}"
     folder = home() / "embedders" / f"{DEFAULT_EMBEDDER}-{revision}"
     if not (folder / _MODEL).exists():
-        from index import onnx_export
-
-        onnx_export.convert(source, folder, _MODEL)
-    model = OnnxEmbedding(folder, DEFAULT_EMBEDDER)
+        _convert(source, folder)
+    try:
+        model = OnnxEmbedding(folder, DEFAULT_EMBEDDER)
+    except Exception as error:  # the two libraries raise this very class, or children of it
+        raise EmbedderUnavailableError(
+            f"the converted embedder in {str(folder)!r} is damaged ({type(error).__name__}): "
+            "delete that folder, and it is made again"
+        ) from error
     return Embedder(model, _record(model, DEFAULT_EMBEDDER, revision))
+
+
+def _convert(source: Path, folder: Path) -> None:
+    from index import onnx_export
+
+    try:
+        onnx_export.convert(source, folder, _MODEL)
+    except ImportError as error:
+        raise EmbedderUnavailableError(
+            f"converting the default embedder needs {error.name}: pip install 'medcards[models]'"
+        ) from error
+    except OSError as error:
+        raise EmbedderUnavailableError(
+            f"cannot write the converted embedder to {str(folder)!r} ({error.strerror or error}): "
+            "expected a writable folder with space left; set MEDCARDS_HOME to one"
+        ) from error
 
 
 def _open_by_name(name: str) -> Embedder:
@@ -125,11 +147,16 @@ def _open_by_name(name: str) -> Embedder:
         raise EmbedderUnavailableError(
             f"the embedder {name!r} needs sentence-transformers: pip install 'medcards[models]'"
         ) from error
+    from safetensors import SafetensorError
+
+    broken_file: Any = SafetensorError  # untyped
     try:
-        model = HuggingFaceEmbedding(
-            model_name=name, normalize=True, trust_remote_code=False, show_progress_bar=False
-        )
-    except (OSError, ValueError, RuntimeError) as error:
+        with contextlib.nullcontext() if Path(name).is_dir() else hub.no_retries():
+            model = HuggingFaceEmbedding(
+                model_name=name, normalize=True, trust_remote_code=False, show_progress_bar=False
+            )
+    except (*hub.failures(), broken_file, KeyError, TypeError, AttributeError) as error:
+        # The last three: what transformers makes of a configuration that is not a model's.
         raise EmbedderUnavailableError(
             f"cannot load the embedder {name!r} ({type(error).__name__}): expected "
             f"{DEFAULT_EMBEDDER!r}, a folder, or a sentence-transformers model on a reachable hub; "

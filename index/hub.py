@@ -1,7 +1,8 @@
-"""Decks that need a library beyond the serving install: hub data sets and Parquet files."""
+"""What comes from a hub, and decks that need a library beyond the serving install."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,48 @@ from typing import Any
 
 from index.errors import DeckError
 
+_ANSWER_WITHIN = 5.0  # seconds
+_OUT_OF_SERVICE = (500, 502, 503, 504)
+
 FLASHCARDS = "flashcards"
 FLASHCARDS_ID = "medalpaca/medical_meadow_medical_flashcards"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@contextlib.contextmanager
+def no_retries() -> Iterator[None]:
+    """Within it a hub that does not answer is given up at once, and only its cache is used.
+
+    The hub's client asks an unreachable hub again and again, for every file: 24 s for a data set,
+    77 s for an embedder, and without end where a connection opens but stays silent.
+    """
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not _answers(constants.ENDPOINT)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _answers(endpoint: str) -> bool:
+    from huggingface_hub import get_session
+
+    try:
+        status = get_session().head(endpoint, timeout=_ANSWER_WITHIN).status_code
+    except failures():
+        return False
+    return status not in _OUT_OF_SERVICE
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What loading from a hub raises: unknown names, refusals, broken connections and files."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # A connection that breaks off raises an error of the HTTP client, which is no OSError.
+    of_client: type[Exception] = HfHubHTTPError.__bases__[0]
+    return (OSError, ValueError, RuntimeError, of_client)
 
 
 def looks_like_id(deck: str) -> bool:
@@ -34,9 +74,9 @@ def rows(deck: str) -> Iterator[dict[str, Any]]:
             "pip install 'medcards[hub]'"
         ) from error
     try:
-        splits = datasets.load_dataset(identifier)
-    except (OSError, ValueError, RuntimeError) as error:
-        # DatasetNotFoundError, OfflineModeIsEnabled and connection errors are all among these.
+        with no_retries():
+            splits = datasets.load_dataset(identifier)
+    except (*failures(), datasets.exceptions.DatasetsError) as error:
         raise DeckError(
             f"cannot load the data set {identifier!r} ({type(error).__name__}): expected a hub "
             "data set id and a reachable hub; check the name and the network, or pass a file"

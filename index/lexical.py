@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 import Stemmer
 
 from index.text import content_words
+
+logging.getLogger("bm25s").setLevel(logging.WARNING)  # its import sets DEBUG
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -29,8 +32,12 @@ def write(texts: Sequence[str], folder: Path) -> None:
     """Index texts and write the files into `folder`."""
     stemmer = Stemmer.Stemmer("english")
     corpus = [stemmer.stemWords(content_words(text)) or [""] for text in texts]
+    # Numbered here and not by bm25s, which numbers in the order of a set: that of Python's string
+    # hashes, another one in each process.
+    vocabulary = {word: i for i, word in enumerate(sorted({w for text in corpus for w in text}))}
+    ids = [[vocabulary[word] for word in text] for text in corpus]
     index = bm25s.BM25(method="lucene", k1=1.2, b=0.75)
-    index.index(corpus, show_progress=False)
+    index.index((ids, vocabulary), show_progress=False)
     index.save(str(folder), allow_pickle=False)
 
 

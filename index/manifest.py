@@ -25,7 +25,11 @@ CARDS = "cards.jsonl"
 SPLIT = "split.json"
 REJECTS = "rejects.jsonl"
 RELEVANCE = "relevance.json"
+HEALTH = "health.npz"
 BM25 = "bm25"
+# What every generation holds; the folder of BM25 is judged by the one file that bm25s opens first.
+REQUIRED = (VECTORS, CARDS, SPLIT, REJECTS, RELEVANCE, f"{BM25}/params.index.json")
+_CHECKSUM = "sha256"  # of the manifest's other fields
 _CHUNK = 1 << 20
 
 
@@ -83,12 +87,19 @@ def file_record(path: Path) -> FileRecord:
 
 def write(manifest: Manifest, folder: Path) -> None:
     """Put the manifest in place in one step, surviving a crash at any moment."""
-    partial = folder / f".{MANIFEST}.{os.getpid()}"
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(manifest.model_dump(), indent=2, ensure_ascii=False) + "\n")
+    partial = folder / f".{MANIFEST}.partial"  # one name: the caller holds the folder's lock
+    fields = manifest.model_dump()
+    fields[_CHECKSUM] = _checksum(fields)
+    # A name that is no UTF-8 has lone surrogates, which are written as JSON spells them.
+    with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(json.dumps(fields, indent=2, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
     partial.replace(folder / MANIFEST)
+
+
+def _checksum(fields: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def read(folder: Path) -> Manifest:
@@ -112,13 +123,15 @@ def read(folder: Path) -> Manifest:
         fields = json.loads(text)
         if isinstance(fields, dict) and fields.get("schema_version", SCHEMA) != SCHEMA:
             raise damaged(path, f"schema {fields['schema_version']!r}, expected {SCHEMA}", folder)
+        if isinstance(fields, dict) and fields.pop(_CHECKSUM, None) != _checksum(fields):
+            raise damaged(path, "it differs from what the build wrote", folder)
         return Manifest.model_validate(fields)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise damaged(path, "it is not complete JSON", folder) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise damaged(path, f"{where}: {first['msg']}", folder) from error
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, "it is not complete JSON", folder) from error
 
 
 def verify(manifest: Manifest, folder: Path) -> None:
@@ -127,11 +140,14 @@ def verify(manifest: Manifest, folder: Path) -> None:
     Raises:
         IndexDamagedError: names the first file that is missing or differs.
     """
+    for name in REQUIRED:
+        if name not in manifest.files:
+            raise damaged(folder / MANIFEST, f"it does not name the file {name!r}", folder)
     for name, expected in manifest.files.items():
         path = folder / manifest.generation / name
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise damaged(folder / MANIFEST, f"it names the outside file {name!r}", folder)
         try:
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise damaged(folder / MANIFEST, f"it names the outside file {name!r}", folder)
             size = path.stat().st_size
             if size != expected.bytes:
                 raise damaged(path, f"{size:,} bytes, expected {expected.bytes:,}", folder)
@@ -139,6 +155,8 @@ def verify(manifest: Manifest, folder: Path) -> None:
                 raise damaged(path, "its SHA-256 is not the recorded one", folder)
         except OSError as error:
             raise damaged(path, error.strerror or str(error), folder) from error
+        except (ValueError, RuntimeError) as error:  # no name of a file, or links in a circle
+            raise damaged(path, str(error), folder) from error
 
 
 def damaged(path: Path, what: str, folder: Path) -> IndexDamagedError:

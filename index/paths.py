@@ -15,5 +15,7 @@ def home() -> Path:
 
 def default_index(deck: str) -> Path:
     """Where the index of a deck goes when no `--out` is given."""
-    name = Path(deck).stem if os.sep in deck or "." in deck else deck
-    return home() / "index" / (name or "deck")
+    name = Path(deck).name
+    if name in ("", ".", ".."):  # a folder by its relation to this one: take its real name
+        name = Path(deck).resolve().name
+    return home() / "index" / (Path(name).stem or "deck")

@@ -1,20 +1,16 @@
-"""How likely the best card answers the question: a calibrated probability, and when to refuse.
+"""Whether to answer: is this a health question, and how likely does the best card answer it?
 
-A logistic model over what retrieval saw. It is fitted when an index is built, because cosines mean
-different things in a deck of 700 cards and in one of 30,000, and is stored with the index. The
+Two logistic models over what retrieval saw, fitted when an index is built, because cosines mean
+different things in a deck of 700 cards and in one of 30,000, and stored with the index. The
 fitting questions are the project's own (index/questions): how laypeople ask beside how flashcards
-ask, and questions that no medical deck answers. None of them is part of a test set.
+ask, and messages that no medical deck answers. None of them is part of a test set.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,51 +18,73 @@ import numpy as np
 from index import lexical
 from index.cards import Flashcard
 from index.embedder import Embedder, embed
-from index.paths import home
+from index.errors import IndexMismatchError
+from index.health import FOLDS, Material
 from index.search import Hit
-from index.store import Vectors
 
-logger = logging.getLogger(__name__)
-
-VERSION = 1
-FEATURES = ("best cosine", "mean of the best three", "share of words in the best card", "health")
-QUESTIONS = Path(__file__).parent / "questions"
+VERSION = 3
+HITS = 3  # that the features look at
 _SAME_QUESTION = 0.72  # cosine from which a card answers a flashcard-style question
-_REFUSE_OUT_OF_SCOPE = 0.97  # share of the out-of-scope questions that the threshold must refuse
-_LOSE_AT_MOST = 0.04  # share of the rightly answered that it may refuse to that end
-_FOLDS = 5
+_REFUSE_OUT_OF_SCOPE = 0.97  # share of the out-of-scope questions that must be refused
+_LOSE_RIGHT = 0.03  # share of the rightly answered that may be refused as not covered
 
 Search = Callable[[str, Sequence[float]], list[Hit]]
 
 
 @dataclass(frozen=True)
-class Relevance:
-    """A fitted model. `health` is a linear probe on the query vector: is this about health?"""
+class Logistic:
+    """Weights and bias of a logistic model, and the probability below which it says no."""
 
-    version: int
     weights: tuple[float, ...]
     bias: float
     threshold: float
-    health_weights: tuple[float, ...]
-    health_bias: float
+
+    def probability(self, values: Sequence[float]) -> float:
+        """0 to 1."""
+        logit = float(np.dot(self.weights, values)) + self.bias
+        return float(1 / (1 + np.exp(-np.clip(logit, -50, 50))))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether a question is about health, whether the deck covers it, and how sure that is.
+
+    `confidence` is the probability, 0 to 1, that the best card answers the question.
+    """
+
+    confidence: float
+    in_scope: bool
+    covered: bool
+
+
+@dataclass(frozen=True)
+class Relevance:
+    """The fitted models of an index.
+
+    `scope` and `answer` read `features`.
+    """
+
+    version: int
+    scope: Logistic
+    answer: Logistic
     fitted_on: dict[str, int]
     figures: dict[str, float]
 
-    def health(self, vector: Sequence[float]) -> float:
-        """Log-odds that a question is about health, from its unit vector."""
-        return float(np.dot(self.health_weights, vector)) + self.health_bias
-
-    def confidence(self, question: str, vector: Sequence[float], hits: Sequence[Hit]) -> float:
-        """Probability, 0 to 1, that the best hit answers the question; 0 without hits."""
+    def judge(self, question: str, health: float, hits: Sequence[Hit]) -> Judgement:
+        """Judge a question by its health score and its hits, best first."""
         if not hits:
-            return 0.0
-        values = features(question, hits, self.health(vector))
-        return _sigmoid(float(np.dot(self.weights, values)) + self.bias)
+            return Judgement(0.0, in_scope=False, covered=False)
+        values = features(question, hits, health)
+        scope, answer = self.scope.probability(values), self.answer.probability(values)
+        in_scope = scope >= self.scope.threshold
+        covered = in_scope and answer >= self.answer.threshold
+        return Judgement(scope * answer, in_scope, covered)
 
 
 def features(question: str, hits: Sequence[Hit], health: float) -> list[float]:
-    """The values of `FEATURES` for a question and its hits, best first."""
-    cosines = [hit.score for hit in hits[:3]]
+    """Best cosine, mean of the best three, share of the question's words in the best card, and
+    the score of `HealthProbe`."""
+    cosines = [hit.score for hit in hits[:HITS]]
     return [max(cosines), sum(cosines) / len(cosines), coverage(question, hits[0].card), health]
 
 
@@ -77,72 +95,66 @@ def coverage(question: str, card: Flashcard) -> float:
     return len(asked & held) / len(asked) if asked else 0.0
 
 
-def fit(search: Search, embedder: Embedder) -> Relevance:
-    """Fit the model for an index.
+def fit(search: Search, embedder: Embedder, material: Material) -> Relevance:
+    """Fit the models for an index.
+
+    Every probability that a threshold or a figure rests on is out of fold: of a question that its
+    model has not seen.
 
     Args:
         search: the hits of the index for a question and its vector.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import cross_val_predict
+    lay_hits, lay = _seen(search, material, "lay")
+    _, other = _seen(search, material, "other")
+    found = embed(embedder.model, [hits[0].card.question for hits in lay_hits])
+    right = (found * material.vectors["plain"]).sum(axis=1) >= _SAME_QUESTION
 
-    material = _questions()
-    vectors = _embedded(material, embedder)
-    about_health = np.concatenate([vectors["lay"], vectors["plain"], vectors["health"]])
-    probe_x = np.concatenate([about_health, vectors["other"]])
-    probe_y = np.array([1] * len(about_health) + [0] * len(vectors["other"]))
-    probe = LogisticRegression(C=10.0, max_iter=1000, class_weight="balanced")
-    # Out-of-fold values: in-sample ones would look more certain than those of new questions.
-    scored = cross_val_predict(probe, probe_x, probe_y, cv=_FOLDS, method="decision_function")
-    probe.fit(probe_x, probe_y)
-    of_lay = scored[: len(vectors["lay"])]
-    of_other = scored[len(about_health) :]
-
-    rows: list[list[float]] = []
-    right: list[int] = []
-    for i, question in enumerate(material["lay"]):
-        hits = search(question, vectors["lay"][i].tolist())
-        rows.append(features(question, hits, float(of_lay[i])))
-        best = embed(embedder.model, [hits[0].card.question])[0]
-        right.append(int(float(best @ vectors["plain"][i]) >= _SAME_QUESTION))
-    for i, question in enumerate(material["other"]):
-        hits = search(question, vectors["other"][i].tolist())
-        rows.append(features(question, hits, float(of_other[i])))
-        right.append(0)
-    x, y = np.array(rows), np.array(right)
-    model = LogisticRegression(C=10.0, max_iter=1000)
-    out_of_fold = cross_val_predict(model, x, y, cv=_FOLDS, method="predict_proba")[:, 1]
-    model.fit(x, y)
-    threshold = _threshold(
-        out_of_fold[: len(of_lay)][y[: len(of_lay)] == 1], out_of_fold[len(of_lay) :]
-    )
+    scope, scope_p = _fit(np.concatenate([lay, other]), [1] * len(lay) + [0] * len(other))
+    answer, answer_p = _fit(lay, right)
+    scope_threshold = float(np.quantile(scope_p[len(lay) :], _REFUSE_OUT_OF_SCOPE))
+    answer_threshold = float(np.quantile(answer_p[right], _LOSE_RIGHT)) if right.any() else 0.0
+    confidence = scope_p[: len(lay)] * answer_p
     return Relevance(
         version=VERSION,
-        weights=tuple(model.coef_[0].tolist()),
-        bias=float(model.intercept_[0]),
-        threshold=threshold,
-        health_weights=tuple(np.round(probe.coef_[0], 5).tolist()),
-        health_bias=float(probe.intercept_[0]),
+        scope=Logistic(*scope, scope_threshold),
+        answer=Logistic(*answer, answer_threshold),
         fitted_on={
-            "lay questions": len(of_lay),
-            "answered rightly": int(y.sum()),
-            "out of scope": len(of_other),
+            "lay questions": len(lay),
+            "answered rightly": int(right.sum()),
+            "out of scope": len(other),
         },
         figures={
-            "calibration error": calibration_error(out_of_fold, y),
-            "out of scope refused": float((out_of_fold[len(of_lay) :] < threshold).mean()),
-            "rightly answered refused": float(
-                (out_of_fold[: len(of_lay)][y[: len(of_lay)] == 1] < threshold).mean()
-            ),
+            "calibration error": calibration_error(confidence, right),
+            "out of scope refused": float((scope_p[len(lay) :] < scope_threshold).mean()),
+            "health taken for out of scope": float((scope_p[: len(lay)] < scope_threshold).mean()),
+            "not covered refused": float((answer_p[~right] < answer_threshold).mean()),
         },
     )
 
 
-def _threshold(right: Any, other: Any) -> float:
-    """The refusal threshold: refuse out-of-scope questions, but lose few that are answered."""
-    wanted = float(np.quantile(other, _REFUSE_OUT_OF_SCOPE))
-    allowed = float(np.quantile(right, _LOSE_AT_MOST)) if len(right) else wanted
-    return min(wanted, allowed)
+def _seen(search: Search, material: Material, kind: str) -> tuple[list[list[Hit]], Any]:
+    """Hits and features of the questions of a kind."""
+    asked = material.questions[kind]
+    hits = [search(q, v.tolist()) for q, v in zip(asked, material.vectors[kind], strict=True)]
+    return hits, np.array(list(map(features, asked, hits, material.scores[kind].tolist())))
+
+
+def _fit(x: Any, y: Any) -> tuple[tuple[tuple[float, ...], float], Any]:
+    """Weights and bias of a logistic model, and its out-of-fold probabilities."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    y = np.asarray(y, dtype=int)
+    if min(y.sum(), len(y) - y.sum()) < FOLDS:
+        # A deck that answers none, or all, of the questions: nothing to learn but how often.
+        rate = (y.sum() + 1) / (len(y) + 2)
+        bias = float(np.log(rate / (1 - rate)))
+        return ((0.0,) * x.shape[1], bias), np.full(len(y), rate)
+    model = LogisticRegression(C=10.0, max_iter=2000)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    probabilities = cross_val_predict(model, x, y, cv=folds, method="predict_proba")[:, 1]
+    model.fit(x, y)
+    return (tuple(model.coef_[0].tolist()), float(model.intercept_[0])), probabilities
 
 
 def calibration_error(probabilities: Any, outcomes: Any, bins: int = 10) -> float:
@@ -165,49 +177,12 @@ def dump(relevance: Relevance) -> str:
 def load(text: str) -> Relevance:
     """A model from `dump`."""
     fields = json.loads(text)
-    for name in ("weights", "health_weights"):
-        fields[name] = tuple(fields[name])
+    if fields["version"] != VERSION:
+        raise IndexMismatchError(
+            f"the index judges questions by model {fields['version']}, expected {VERSION}: rebuild "
+            "it with 'python -m index build'"
+        )
+    for name in ("scope", "answer"):
+        parts = fields[name]
+        fields[name] = Logistic(tuple(parts["weights"]), parts["bias"], parts["threshold"])
     return Relevance(**fields)
-
-
-@cache
-def _questions() -> dict[str, list[str]]:
-    """The fitting questions by kind: lay and plain (paired), health, other."""
-    lay: list[str] = []
-    plain: list[str] = []
-    for path in sorted((QUESTIONS / "lay").glob("*.jsonl")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            lay.append(row["lay"])
-            plain.append(row["plain"])
-    found = {"lay": lay, "plain": plain}
-    for kind in ("health", "other"):
-        lines = (QUESTIONS / f"{kind}.jsonl").read_text(encoding="utf-8").splitlines()
-        found[kind] = [json.loads(line)["question"] for line in lines]
-    return found
-
-
-def _embedded(material: dict[str, list[str]], embedder: Embedder) -> dict[str, Vectors]:
-    """The vectors of the fitting questions, kept for the next build with the same embedder."""
-    flat = [text for texts in material.values() for text in texts]
-    key = json.dumps([embedder.record.model_dump(), flat])
-    path = home() / "embedders" / f"questions-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
-    try:
-        vectors: Vectors = np.load(path, allow_pickle=False)
-    except (OSError, ValueError):
-        logger.info("embedding %s questions to calibrate refusal (once)", f"{len(flat):,}")
-        vectors = embed(embedder.model, flat)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial.npy")
-        np.save(partial, vectors, allow_pickle=False)
-        partial.replace(path)
-    split: dict[str, Vectors] = {}
-    start = 0
-    for kind, texts in material.items():
-        split[kind] = vectors[start : start + len(texts)]
-        start += len(texts)
-    return split
-
-
-def _sigmoid(value: float) -> float:
-    return float(1 / (1 + np.exp(-np.clip(value, -50, 50))))

@@ -8,15 +8,17 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from index import cards as card_files
-from index import lexical, manifest, relevance, split
+from index import health, lexical, manifest, relevance, split
 from index.cards import Flashcard
 from index.embedder import Embedder, open_embedder
 from index.errors import IndexDamagedError, IndexMismatchError
+from index.health import HealthProbe
 from index.manifest import Manifest
-from index.relevance import Relevance
+from index.relevance import Judgement, Relevance
 from index.search import Hit, Searcher
 from index.split import Split
 from index.store import Store
+from index.text import clean
 
 
 class CardRetriever(BaseRetriever):
@@ -26,7 +28,8 @@ class CardRetriever(BaseRetriever):
         self,
         searcher: Searcher,
         embedder: Embedder,
-        judge: Relevance,
+        probe: HealthProbe,
+        relevance: Relevance,
         record: Manifest,
         top_k: int = 5,
     ) -> None:
@@ -34,7 +37,8 @@ class CardRetriever(BaseRetriever):
         self.manifest = record
         self.cards = searcher.cards
         self.embed_model = embedder.model
-        self.judge = judge
+        self.probe = probe
+        self.relevance = relevance
         self.top_k = top_k
         self._searcher = searcher
 
@@ -42,11 +46,12 @@ class CardRetriever(BaseRetriever):
         """The best cards for a query, at most `top_k` (default: the retriever's own)."""
         return self.judged(query, top_k)[0]
 
-    def judged(self, query: str, top_k: int | None = None) -> tuple[list[Hit], float]:
-        """The best cards, and the probability that the first answers the query."""
+    def judged(self, query: str, top_k: int | None = None) -> tuple[list[Hit], Judgement]:
+        """The best cards, and whether they answer the query."""
+        query = clean(query)  # as the cards were: no lone surrogates, invisible or control codes
         vector = self.embed_model.get_query_embedding(query)
         hits = self._searcher.hits(query, vector, top_k or self.top_k)
-        return hits, self.judge.confidence(query, vector, hits)
+        return hits, self.relevance.judge(query, self.probe.score(vector), hits)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return [
@@ -87,14 +92,18 @@ def open_index(folder: Path, embedder: Embedder | None = None, top_k: int = 5) -
         EmbedderUnavailableError: the index's embedder cannot be loaded.
     """
     record = manifest.read(folder)
-    try:
-        manifest.verify(record, folder)
-    except IndexDamagedError:
-        latest = manifest.read(folder)
-        if latest.generation == record.generation:
-            raise
-        record = latest  # a build replaced the index between the two reads
-        manifest.verify(record, folder)
+    while True:
+        try:
+            return _open(folder, record, embedder, top_k)
+        except IndexDamagedError:
+            latest = manifest.read(folder)
+            if latest.generation == record.generation:
+                raise
+            record = latest  # a build replaced the index while it was being read
+
+
+def _open(folder: Path, record: Manifest, embedder: Embedder | None, top_k: int) -> CardRetriever:
+    manifest.verify(record, folder)
     embedder = embedder or open_embedder(record.embedder.name)
     if embedder.record != record.embedder:
         raise IndexMismatchError(
@@ -102,18 +111,23 @@ def open_index(folder: Path, embedder: Embedder | None = None, top_k: int = 5) -
             f"here is {_name(embedder.record)}: rebuild it with 'python -m index build'"
         )
     generation = folder / record.generation
-    with (generation / manifest.CARDS).open(encoding="utf-8") as lines:
-        cards = list(card_files.load(lines))
-    store = Store(generation / manifest.VECTORS)
+    try:
+        with (generation / manifest.CARDS).open(encoding="utf-8") as lines:
+            cards = list(card_files.load(lines))
+        store = Store(generation / manifest.VECTORS)
+        words = lexical.LexicalIndex(generation / manifest.BM25)
+        probe = health.load(generation / manifest.HEALTH)
+        judge = relevance.load((generation / manifest.RELEVANCE).read_text(encoding="utf-8"))
+    except (OSError, RuntimeError) as error:  # swept by a build since; FAISS: RuntimeError
+        raise manifest.damaged(generation, str(error), folder) from error
     if not len(cards) == store.size == record.cards:
         raise manifest.damaged(
             generation / manifest.VECTORS,
             f"{store.size:,} vectors for {len(cards):,} cards",
             folder,
         )
-    searcher = Searcher(cards, store, lexical.LexicalIndex(generation / manifest.BM25))
-    judge = relevance.load((generation / manifest.RELEVANCE).read_text(encoding="utf-8"))
-    return CardRetriever(searcher, embedder, judge, record, top_k)
+    searcher = Searcher(cards, store, words)
+    return CardRetriever(searcher, embedder, probe, judge, record, top_k)
 
 
 def open_split(folder: Path) -> Split:

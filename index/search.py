@@ -72,6 +72,9 @@ class Searcher:
             for i, cosine in cosines.items()
         ]
         hits.sort(key=lambda hit: (-hit.rank_score, hit.card.id))
+        best_dense = next((hit for hit in hits[wanted:] if hit.dense_rank == 1), None)
+        if best_dense and wanted > 1:  # however many cards repeat the words of the query
+            return [*hits[: wanted - 1], best_dense]
         return hits[:wanted]
 
 
@@ -80,5 +83,7 @@ def _top(scores: np.ndarray[Any, np.dtype[np.float32]], depth: int) -> list[int]
     depth = min(depth, int(np.count_nonzero(scores > 0)))
     if not depth:
         return []
-    order = np.argpartition(-scores, depth - 1)[:depth]
-    return [int(i) for i in order[np.lexsort((order, -scores[order]))]]
+    # All that reach the last place, not `argpartition`'s choice among those that tie for it.
+    last = np.partition(scores, len(scores) - depth)[len(scores) - depth]
+    order = np.flatnonzero(scores >= last)
+    return [int(i) for i in order[np.lexsort((order, -scores[order]))][:depth]]

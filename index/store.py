@@ -33,7 +33,10 @@ def write(vectors: Vectors, path: Path) -> str:
         index.hnsw.efConstruction = _HNSW_BUILD_DEPTH
         index.hnsw.efSearch = _HNSW_SEARCH_DEPTH
     index.add(vectors)
-    faiss.write_index(index, str(path))
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:  # all that FAISS says of a disk that refuses
+        raise OSError(f"FAISS could not write {path.name}") from error
     return kind
 
 

@@ -6,12 +6,23 @@ import re
 import unicodedata
 
 # Characters that show nothing but change what is read or matched: zero-width space, word
-# joiner, byte-order mark, soft hyphen, and the bidirectional marks, embeddings, overrides and
-# isolates that can make text display in another order than it is stored. The zero-width joiner
-# and non-joiner stay: Persian and several Indian scripts cannot be written without them.
+# joiner, byte-order mark, soft hyphen, the bidirectional marks, embeddings, overrides and
+# isolates that can make text display in another order than it is stored, and the tag characters,
+# with which a text can be written that only a language model sees. The zero-width joiner and
+# non-joiner stay: Persian and several Indian scripts cannot be written without them.
 _INVISIBLE = dict.fromkeys(
-    [0x00AD, 0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+    (
+        *(0x00AD, 0x061C, 0x180E, 0x200B, 0x200E, 0x200F, 0xFEFF),
+        *range(0x202A, 0x202F),
+        *range(0x2060, 0x2070),
+        *range(0xFFF9, 0xFFFC),
+        *range(0xE0000, 0xE0080),
+    )
 )
+# Unicode's stream-safe form allows 30 marks on a letter. Normalising takes the square of their
+# number: 100,000 marks on one letter took 9 s.
+_MAX_MARKS = 30
+_LONG = 4096
 _NO_TEXT = frozenset(("Cc", "Cs", "Cn"))  # controls, lone surrogates, unassigned code points
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")  # noqa: RUF001 - the apostrophe of real texts
@@ -38,10 +49,22 @@ STOPWORDS = frozenset(_STOPWORDS_TEXT.split())
 def clean(text: str) -> str:
     """Text as a card stores it: NFC, one line, no control or invisible characters."""
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text).translate(_INVISIBLE)
+        text = text.translate(_INVISIBLE)
     if not text.isprintable():  # true of nearly every text; the loop below costs 10 times more
         text = "".join(" " if unicodedata.category(c) in _NO_TEXT else c for c in text)
+    if not text.isascii():  # last: a mark may only now stand beside the letter that it joins
+        text = unicodedata.normalize("NFC", text if len(text) < _LONG else _few_marks(text))
     return _SPACE.sub(" ", text).strip()
+
+
+def _few_marks(text: str) -> str:
+    kept: list[str] = []
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks <= _MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 def fold(text: str) -> str:
