@@ -40,6 +40,7 @@ _NEGATIONS = frozenset(
         "unless",
     )
 )
+_OF_CARD = re.compile(r" of [0-9a-f]{16}$")
 _NEAR_ANSWER = 0.85
 _COMPARE_ALL = 100
 
@@ -78,7 +79,8 @@ class Cleaned:
 
         "near duplicate of 0f3a..." counts as "near duplicate".
         """
-        return dict(Counter(r.reason.partition(" of ")[0] for r in self.rejects).most_common())
+        reasons = (_OF_CARD.sub("", reject.reason) for reject in self.rejects)
+        return dict(Counter(reasons).most_common())
 
 
 def clean_deck(rows: Iterable[Row], config: CleaningConfig) -> Cleaned:

@@ -214,6 +214,8 @@ def _csv(text: str, name: str, deck: str) -> Iterator[Row]:
     if not isinstance(header, list):
         raise DeckError(f"deck {name!r} has no header row: expected columns question and answer")
     columns = [column.strip() for column in header]
+    if _pair({column.casefold() for column in columns}) is None:
+        raise _wrong_columns(name, columns)
     for column in {c.casefold() for c in columns} & {c for pair in _PAIRS for c in pair}:
         if sum(c.casefold() == column for c in columns) > 1:
             raise DeckError(
@@ -299,10 +301,7 @@ def _records(records: Iterable[Any], name: str, deck: str) -> Iterator[Row]:
     if matched:
         return
     if seen:
-        raise DeckError(
-            f"deck {name!r} has the columns {_listed(seen)}: expected question and "
-            "answer (or input/output, Patient/Doctor, front/back); rename its columns"
-        )
+        raise _wrong_columns(name, seen)
     if waiting:
         raise DeckError(
             f"deck {name!r} has no readable row (first: {waiting[0].fault} at {waiting[0].place}): "
@@ -340,5 +339,9 @@ def _raw(record: Any) -> str:
     return json.dumps(record, ensure_ascii=False, default=str)
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(name[:40] for name in sorted(names)[:12])
+def _wrong_columns(name: str, columns: Iterable[str]) -> DeckError:
+    found = ", ".join(column[:40] for column in sorted(columns)[:12])
+    return DeckError(
+        f"deck {name!r} has the columns {found}: expected question and answer (or input/output, "
+        "Patient/Doctor, front/back); rename its columns"
+    )

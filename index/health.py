@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -91,10 +92,11 @@ def prepare(embedder: Embedder) -> Material:
     key = json.dumps([embedder.record.model_dump(), flat, _GAMMA, _COST, FOLDS])
     path = home() / "embedders" / f"health-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # Opened here: np.load leaves a file open that proves to be no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             vectors, scores = arrays["vectors"], arrays["scores"]
             probe = HealthProbe(arrays["support"], arrays["weights"], float(arrays["bias"]))
-    except (OSError, ValueError, KeyError, EOFError):  # missing, or cut off
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # missing, or damaged
         logger.info("learning from %s questions what is about health (once)", f"{len(flat):,}")
         vectors = embed(embedder.model, flat)
         probe, scores = _fit(vectors, len(flat) - len(asked["other"]))

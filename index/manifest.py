@@ -28,7 +28,7 @@ RELEVANCE = "relevance.json"
 HEALTH = "health.npz"
 BM25 = "bm25"
 # What every generation holds; the folder of BM25 is judged by the one file that bm25s opens first.
-REQUIRED = (VECTORS, CARDS, SPLIT, REJECTS, RELEVANCE, f"{BM25}/params.index.json")
+REQUIRED = (VECTORS, CARDS, SPLIT, REJECTS, RELEVANCE, HEALTH, f"{BM25}/params.index.json")
 _CHECKSUM = "sha256"  # of the manifest's other fields
 _CHUNK = 1 << 20
 

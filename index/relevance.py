@@ -68,7 +68,7 @@ class Relevance:
     scope: Logistic
     answer: Logistic
     fitted_on: dict[str, int]
-    figures: dict[str, float]
+    figures: dict[str, float | None]  # None: nothing to measure it on
 
     def judge(self, question: str, health: float, hits: Sequence[Hit]) -> Judgement:
         """Judge a question by its health score and its hits, best first."""
@@ -125,9 +125,9 @@ def fit(search: Search, embedder: Embedder, material: Material) -> Relevance:
         },
         figures={
             "calibration error": calibration_error(confidence, right),
-            "out of scope refused": float((scope_p[len(lay) :] < scope_threshold).mean()),
-            "health taken for out of scope": float((scope_p[: len(lay)] < scope_threshold).mean()),
-            "not covered refused": float((answer_p[~right] < answer_threshold).mean()),
+            "out of scope refused": _share(scope_p[len(lay) :] < scope_threshold),
+            "health taken for out of scope": _share(scope_p[: len(lay)] < scope_threshold),
+            "not covered refused": _share(answer_p[~right] < answer_threshold),
         },
     )
 
@@ -155,6 +155,10 @@ def _fit(x: Any, y: Any) -> tuple[tuple[tuple[float, ...], float], Any]:
     probabilities = cross_val_predict(model, x, y, cv=folds, method="predict_proba")[:, 1]
     model.fit(x, y)
     return (tuple(model.coef_[0].tolist()), float(model.intercept_[0])), probabilities
+
+
+def _share(which: Any) -> float | None:
+    return float(which.mean()) if len(which) else None
 
 
 def calibration_error(probabilities: Any, outcomes: Any, bins: int = 10) -> float:
