@@ -1,0 +1,312 @@
+"""The real app in a subprocess, a scripted one in this process, and pages that talk to them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from assistant.answer import Answer, Sentence, cited_text, source
+from assistant.settings import Settings
+from index.cards import Flashcard, make_card
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+HOSTILE = (
+    '<img src=x onerror="document.title=1"><script>document.title=2</script> **bold** $$x^2$$ '
+    "[link](javascript:alert(1)) ${7*7} {{7*7}} `code` " + "W" * 3000
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(item.fspath).parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.browser)
+
+
+class Cards:
+    """A retriever over a few cards, by shared words."""
+
+    def __init__(self, cards: list[Flashcard]) -> None:
+        self.cards = cards
+        self.top_k = 5
+        self.manifest = SimpleNamespace(
+            decks={"scripted": len(cards)},
+            generation="0",
+            embedder=SimpleNamespace(name="none", revision="0"),
+        )
+
+    def hits(self, query: str, top_k: int) -> list[Any]:
+        asked = set(query.lower().split())
+        scores = [(len(asked & set(card.text.lower().split())), card) for card in self.cards]
+        scores.sort(key=lambda pair: -pair[0])
+        return [
+            SimpleNamespace(card=card, score=min(1.0, n / 5), lexical_rank=None)
+            for n, card in scores[:top_k]
+        ]
+
+
+class Scripted:
+    """An assistant whose answers are known: the question says what happens."""
+
+    def __init__(self) -> None:
+        cards = [
+            make_card(f"What is thing {i}?", f"Thing {i} is made of parts.", "Things")
+            for i in range(30)
+        ]
+        cards.append(make_card(HOSTILE, HOSTILE, "<b>Topic</b>", "<i>source</i>"))
+        self.retriever = Cards(cards)
+        self.generator = SimpleNamespace(name="scripted", grounded=False)
+        self.settings = Settings(profile="embedded")
+        self.index_name = "scripted (31 cards)"
+
+    def stream(
+        self, question: str, history: Any = (), sampling: Any = None, stop: Event | None = None
+    ) -> Iterator[Answer]:
+        if "hold" in question:
+            time.sleep(2.5)
+        if "fail" in question:
+            raise RuntimeError("scripted failure")
+        if "refuse" in question:
+            near = tuple(source(n, self.retriever.cards[n], 0.4) for n in (1, 2))
+            yield Answer("abstained", "My cards do not cover this.", nearby=near, confidence=0.1)
+            return
+        best = self.retriever.cards[-1 if "hostile" in question else 0]
+        told = (source(1, best, 0.8),)
+        texts = [HOSTILE] if "hostile" in question else [f"Earlier turns: {len(history)}."]
+        if "slow" in question:
+            texts = [f"Sentence {n} of many." for n in range(200)]
+        yield Answer("answered", "", nearby=told, confidence=0.9)
+        said: list[Sentence] = []
+        for text in texts:
+            if stop is not None and stop.is_set():
+                break
+            if "slow" in question:
+                time.sleep(0.1)
+            said.append(Sentence(text, (1,), 1.0))
+            yield self._answer(said, told)
+        yield self._answer(said, told)
+
+    def answer(self, question: str, history: Any = ()) -> Answer:
+        return [*self.stream(question, history)][-1]
+
+    def _answer(self, said: list[Sentence], told: Any) -> Answer:
+        return Answer(
+            "answered",
+            cited_text(said),
+            tuple(said),
+            told,
+            confidence=0.9,
+            removed=("Left out.",),
+            generator="scripted",
+            index=self.index_name,
+            timings_ms={"total": 12.0},
+        )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_healthy(url: str, seconds: float, process: subprocess.Popen[bytes] | None) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process is not None and process.poll() is not None:
+            raise RuntimeError(f"the app ended with status {process.returncode}")
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/healthz", timeout=2):
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"no answer from {url} within {seconds} s")
+
+
+class App:
+    """The real app: `python app.py` with the embedded profile."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.feedback = folder / "feedback.sqlite"
+        self.log = folder / "app.log"
+        self.start()
+
+    def start(self) -> None:
+        settings = {
+            "MEDCARDS_PROFILE": "embedded",
+            "MEDCARDS_FEEDBACK": str(self.feedback),
+            "PORT": str(self.port),
+        }
+        started = time.monotonic()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "app.py"],
+                cwd=REPOSITORY,
+                env={**os.environ, **settings},
+                stdout=log,
+                stderr=log,
+            )
+        # The first start on a machine builds the index.
+        wait_until_healthy(self.url, 300, self.process)
+        self.seconds_to_start = time.monotonic() - started
+
+    @property
+    def processor_seconds(self) -> float:
+        """What the app has computed since its start, whatever else the machine was doing."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=15)
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    running = App(tmp_path_factory.mktemp("app"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def scripted() -> Iterator[str]:
+    """The page over a scripted assistant; its address."""
+    import uvicorn
+
+    from app import build_page
+    from ui import service
+
+    assistant: Any = Scripted()
+    demo, page = build_page(assistant, queue=2)
+    web = service.service(demo, assistant, page.metrics, page.stops.stop_all)
+    port = free_port()
+    server = uvicorn.Server(
+        uvicorn.Config(web, port=port, log_level="error", timeout_graceful_shutdown=1, ws="none")
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{port}"
+    wait_until_healthy(url, 60, None)
+    yield url
+    server.should_exit = True
+    thread.join(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    if not Path(CHROMIUM).exists() and not shutil.which("chromium"):
+        pytest.skip(f"no {CHROMIUM}: install Debian's package chromium to run the browser tests")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM if Path(CHROMIUM).exists() else shutil.which("chromium"),
+            args=ARGUMENTS,
+        )
+        yield browser
+        browser.close()
+
+
+class Chat:
+    """A page, as a user handles it."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.problems: list[str] = []
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.set_default_timeout(10_000)
+
+    def open(self, url: str) -> Chat:
+        self.page.goto(url)
+        return self.ready()
+
+    def ready(self) -> Chat:
+        self.page.wait_for_selector("body.mc-ready", state="attached")
+        return self
+
+    def ask(self, question: str) -> Any:
+        """Type, press Enter, wait for the end; returns the turn."""
+        self.begin(question)
+        return self.finished()
+
+    def begin(self, question: str) -> None:
+        box = self.page.locator("#question textarea")
+        box.fill(question)
+        box.press("Enter")
+        self.page.wait_for_function(
+            "q => [...document.querySelectorAll('.mc-turn')].pop()?.innerText.includes(q)",
+            arg=question[:60],
+        )
+
+    def finished(self) -> Any:
+        self.page.wait_for_function(
+            """() => !document.querySelector('#log.mc-asking') &&
+                 [...document.querySelectorAll('.mc-turn')].pop()?.dataset.state !== 'pending'"""
+        )
+        return self.last
+
+    @property
+    def last(self) -> Any:
+        return self.page.locator(".mc-turn").last
+
+    def panel(self, number: int) -> None:
+        self.page.locator("#panels [role=tab]").nth(number).click()
+
+    def choose(self, deck: Path) -> None:
+        with self.page.expect_file_chooser() as chooser:
+            self.page.locator("#own-file").click()
+        chooser.value.set_files(deck)
+
+    def saved(self, button: str) -> Path:
+        with self.page.expect_download() as download:
+            self.page.locator(button).click()
+        return Path(download.value.path())
+
+
+@pytest.fixture
+def chat(chromium: Any) -> Iterator[Chat]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 860})
+    chat = Chat(context.new_page())
+    yield chat
+    context.close()
+    assert chat.problems == []
+
+
+@pytest.fixture
+def other(chromium: Any) -> Iterator[Chat]:
+    """Another person's browser."""
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    yield Chat(context.new_page())
+    context.close()
+
+
+@pytest.fixture
+def hostile() -> str:
+    return HOSTILE
+
+
+@pytest.fixture
+def chat_class() -> type[Chat]:
+    return Chat

@@ -1,0 +1,130 @@
+"""What stands around the panels, and what concerns them all: language, a fresh page, goodbye."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.components import Component
+
+from ui import conversation, deck_panel, settings_panel, strings
+from ui.conversation import Asked
+from ui.marks import inert
+from ui.own_deck import OwnDeck
+from ui.page import BUILT_IN, Page
+from ui.rating import forms_html
+from ui.render import earlier_html, service_html
+from ui.strings import Lang
+
+_SPEAK = "window.medcards.speak(element); watch('value', () => window.medcards.speak(element));"
+
+_FOOT = "window.medcards.foot(element);"
+
+
+@dataclass(frozen=True)
+class ChatParts:
+    """The parts of the chat panel that a fresh page or another language renews."""
+
+    past: gr.HTML
+    live: gr.HTML
+    choices: list[Component]  # length, temperature, number of cards
+
+
+def header(page: Page) -> gr.HTML:
+    """The name of the page, and the line that says where answers come from."""
+
+    def head(lang: Lang) -> str:
+        return (
+            f'<header class="mc-head" data-lang="{lang}"><h1>{strings.TITLE}</h1>'
+            f"<p>{strings.TAGLINE(lang)}</p></header>"
+            '<div id="mc-say" class="mc-sr" role="log" aria-live="polite"></div>'
+            f'<div id="mc-words" hidden data-done="{inert(strings.DONE(lang))}" '
+            f'data-copied="{inert(strings.COPIED(lang))}" data-busy="{inert(strings.BUSY(lang))}" '
+            f'data-interrupted="{inert(strings.INTERRUPTED(lang))}"></div>'
+            f"{forms_html(lang, page.feedback is not None)}"
+        )
+
+    part = gr.HTML(head("en"), elem_id="head", apply_default_css=False, js_on_load=_SPEAK)
+    page.said(part, value=head)
+    line = service_html(page.deck_line(None, BUILT_IN, "en"), page.assistant.generator.name, "en")
+    return gr.HTML(line, elem_id="service", apply_default_css=False)
+
+
+def foot(page: Page) -> None:
+    """The disclaimer, in sight on every panel."""
+
+    def text(lang: Lang) -> str:
+        said = f"{strings.DISCLAIMER(lang)} <strong>{strings.DISCLAIMER_EMERGENCY(lang)}</strong>"
+        return f'<p class="mc-disclaimer" role="note">{said}</p>'
+
+    part = gr.HTML(text("en"), elem_id="disclaimer", apply_default_css=False, js_on_load=_FOOT)
+    page.said(part, value=text)
+
+
+def wire(page: Page, service: gr.HTML, chat: ChatParts, listing: list[Block]) -> None:
+    """Restore the conversation when the page opens; renew every text when the language changes."""
+
+    def renewed(turns: list[Asked], lang: Lang, own: OwnDeck | None, deck: str) -> list[Any]:
+        return [
+            earlier_html(
+                turns,
+                lang,
+                cards=len(page.assistant.retriever.cards),
+                feedback=page.feedback is not None,
+            ),
+            "",
+            service_html(page.deck_line(own, deck, lang), page.assistant.generator.name, lang),
+            *page.in_language(lang),
+        ]
+
+    def opened(stored: object, kept: object, request: gr.Request) -> list[Any]:
+        lang = _language(kept, request)
+        choices = settings_panel.restored(kept, page)
+        updates = renewed(conversation.load(stored), lang, None, BUILT_IN)
+        listed = deck_panel.other_deck(page, None, BUILT_IN, lang) if lang != "en" else None
+        return [
+            *updates,
+            *(listed or [gr.skip()] * len(listing)),
+            gr.update(value=lang),
+            choices["length"],
+            gr.update(value=choices["temperature"], visible=settings_panel.varies(page)),
+            choices["top_k"],
+        ]
+
+    def translated(stored: object, lang: Lang, own: OwnDeck | None, deck: str) -> list[Any]:
+        updates = renewed(conversation.load(stored), lang, own, deck)
+        return [*updates, *deck_panel.other_deck(page, own, deck, lang)]
+
+    def closed(request: gr.Request) -> None:
+        page.stops.stop(str(request.session_hash))
+
+    texts = [chat.past, chat.live, service, *page.localised]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    demo = gr.context.Context.root_block
+    assert demo is not None, "panels are built inside gr.Blocks"
+    opening = demo.load(
+        opened,
+        [page.conversation, page.choices],
+        [*texts, *listing, page.lang, *chat.choices],
+        queue=False,
+        **quiet,
+    )
+    opening.then(None, js="() => window.medcards.ready()")
+    page.lang.input(
+        translated,
+        [page.conversation, page.lang, page.own, page.deck],
+        [*texts, *listing],
+        queue=False,
+        **quiet,
+    )
+    demo.unload(closed)
+
+
+def _language(kept: object, request: gr.Request) -> Lang:
+    """The language that was chosen here before, else the browser's."""
+    if isinstance(kept, Mapping) and kept.get("lang"):
+        return strings.language(kept["lang"])
+    return strings.language(request.headers.get("accept-language"))

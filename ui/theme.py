@@ -1,0 +1,68 @@
+"""Colours and type. System fonts: a page that fetches nothing is there at once, also offline."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+_SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Helvetica", "sans-serif")
+_MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+
+THEME = gr.themes.Base(
+    primary_hue=gr.themes.colors.teal,
+    neutral_hue=gr.themes.colors.slate,
+    text_size=gr.themes.sizes.text_lg,
+    radius_size=gr.themes.sizes.radius_md,
+    font=list(_SANS),
+    font_mono=list(_MONO),
+).set(
+    color_accent="#0f766e",
+    body_background_fill="#f6f8f7",
+    body_background_fill_dark="#0f1718",
+    body_text_color="#182627",
+    body_text_color_dark="#e6eeed",
+    body_text_color_subdued="#51625f",
+    body_text_color_subdued_dark="#a5b6b4",
+    background_fill_primary="#ffffff",
+    background_fill_primary_dark="#172122",
+    background_fill_secondary="#eef2f0",
+    background_fill_secondary_dark="#1e2a2b",
+    border_color_primary="#d4dedb",
+    border_color_primary_dark="#324243",
+    block_background_fill="#ffffff",
+    block_background_fill_dark="#172122",
+    block_border_width="1px",
+    block_shadow="none",
+    block_label_text_color="#51625f",
+    block_label_text_color_dark="#a5b6b4",
+    block_info_text_color="#51625f",
+    block_info_text_color_dark="#a5b6b4",
+    input_background_fill="#ffffff",
+    input_background_fill_dark="#172122",
+    input_border_color="#9fb0ac",
+    input_border_color_dark="#56696a",
+    input_placeholder_color="#63736f",
+    input_placeholder_color_dark="#93a5a3",
+    button_primary_background_fill="#0f766e",
+    button_primary_background_fill_hover="#0b5f58",
+    button_primary_background_fill_dark="#0f766e",
+    button_primary_background_fill_hover_dark="#128c82",
+    button_primary_text_color="#ffffff",
+    button_secondary_background_fill="#ffffff",
+    button_secondary_background_fill_hover="#e8efec",
+    button_secondary_background_fill_dark="#1e2a2b",
+    button_secondary_background_fill_hover_dark="#2a393a",
+    button_secondary_border_color="#c3d0cc",
+    button_secondary_border_color_dark="#3c4e4f",
+    button_secondary_text_color="#182627",
+    button_secondary_text_color_dark="#e6eeed",
+    button_cancel_background_fill="#b42318",
+    button_cancel_background_fill_hover="#8f1c13",
+    button_cancel_background_fill_dark="#b42318",
+    button_cancel_background_fill_hover_dark="#cf2f22",
+    button_cancel_text_color="#ffffff",
+    slider_color="#0f766e",
+    checkbox_label_background_fill_selected="#dff1ee",
+    checkbox_label_background_fill_selected_dark="#16403c",
+    checkbox_label_text_color_selected="#182627",
+    checkbox_label_text_color_selected_dark="#e6eeed",
+)
