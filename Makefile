@@ -30,7 +30,7 @@ $(VENV)/.serving: $(BIN)/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.everything: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[models,hub,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[models,hub,eval,train,dev]'
 	touch $(VENV)/.serving $@
 
 clean:

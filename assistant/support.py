@@ -25,6 +25,7 @@ _LIFT = 0.75  # a cosine from which a loosely worded paraphrase may pass
 _LOOSE = 0.45  # the least coverage that it then needs
 _LONGEST = 2_000  # characters of a sentence; beyond that it is no sentence of an answer
 _MOST_CUTS = 8
+_HOPELESS = 0.4  # below this coverage no rule needs to be asked
 _ONE_PLACE = 0.92  # share of a sentence that one sentence of the card holds: it is no merger
 
 
@@ -92,6 +93,8 @@ def _judge(facts: Facts, page: Page) -> tuple[float, str | None, bool]:
     if not facts.words and not facts.numbers:
         return 0.0, "it says nothing that could be compared", True
     score = coverage(facts, page)
+    if score < _HOPELESS:
+        return score, None, True
     where = place_of(facts, page)
     for rule in _EVERYWHERE:
         if problem := rule(facts, page, where):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from assistant.support_facts import Facts, Word, read, related
@@ -21,6 +21,8 @@ class Page:
     stems: dict[str, list[str]] = field(default_factory=dict)  # first letters -> notions
     said: set[str] = field(default_factory=set)  # notions of the answer
     asked: set[str] = field(default_factory=set)
+    both: set[str] = field(default_factory=set)
+    forms: dict[str, list[str]] = field(default_factory=dict)  # found so far, a cache
     initials: set[str] = field(default_factory=set)  # "tia" of "transient ischemic attack"
     axes: set[tuple[int, int]] = field(default_factory=set)
 
@@ -28,10 +30,10 @@ class Page:
         """The notion of the card that a notion of the sentence is a form of."""
         if name in among or name in self.initials:
             return name
-        for other in self.stems.get(name[:4], ()):
-            if other in among and related(name, other):
-                return other
-        return None
+        if name not in self.forms:
+            others = self.stems.get(name[:4], ())
+            self.forms[name] = [other for other in others if related(name, other)]
+        return next((other for other in self.forms[name] if other in among), None)
 
 
 # "... activate vitamin D. Each kidney ...": a lone letter looks like an initial and is none.
@@ -56,7 +58,8 @@ def read_page(question: str, answer: str) -> Page:
         for start in range(len(facts.tokens) - length + 1)
         if all(token[0].isalpha() for token in facts.tokens[start : start + length])
     }
-    for name in page.asked | page.said:
+    page.both = page.asked | page.said
+    for name in page.both:
         page.stems.setdefault(name[:4], []).append(name)
     if fold(answer).startswith(("no.", "no,", "no ")):
         page.answers.append(_denied(page.question))
@@ -67,11 +70,8 @@ def read_page(question: str, answer: str) -> Page:
 
 
 def _denied(question: Facts) -> Facts:
-    words = [
-        Word(w.text, w.notion, w.place, w.clause, True, n == 0, w.general, w.after, w.axes)
-        for n, w in enumerate(question.words)
-    ]
-    return Facts(words, question.numbers, [], 1, tokens=question.tokens)
+    words = [replace(word, negated=True) for word in question.words]
+    return replace(question, words=words, levels=[], negators=1, denying=[0])
 
 
 def _weight(word: Word) -> float:
@@ -107,7 +107,11 @@ def coverage(facts: Facts, page: Page) -> float:
     own += len(facts.numbers)
     total, held = total + len(facts.numbers), held + len(facts.numbers)
     names = {word.notion for word in facts.words if word.general}
-    if len(names) < 2 and not facts.numbers and all(word.general for word in facts.words):
+    if (
+        len(names) < 2
+        and not (facts.numbers or facts.negators)
+        and all(word.general for word in facts.words)
+    ):
         return 0.0
     if not total or own == 0 or (own < 0.25 * total and own < 1):
         return 0.0
@@ -136,7 +140,7 @@ def place_of(facts: Facts, page: Page) -> Facts:
 
 def name_of(word: Word, page: Page) -> str:
     """The notion under which the card knows a word."""
-    return page.find(word.notion, page.said | page.asked) or word.notion
+    return page.find(word.notion, page.both) or word.notion
 
 
 def inside(facts: Facts, page: Page, where: Facts) -> float:

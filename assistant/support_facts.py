@@ -85,7 +85,6 @@ class Word:
     place: int
     clause: int
     negated: bool = False
-    head: bool = False  # the first word that the negator reaches
     general: bool = False
     after: str = ""  # the function word before it, such as "of", "from" or "by"
     axes: list[tuple[int, int]] = field(default_factory=list)
@@ -104,8 +103,6 @@ class Facts:
     denying: list[int] = field(default_factory=list)  # the clause of each negator
     hedged: bool = False
     connectors: list[int] = field(default_factory=list)  # places where the sentence may be cut
-    contrasts: list[int] = field(default_factory=list)
-    passive: bool = False
     tokens: list[str] = field(default_factory=list)
 
     @property
@@ -157,8 +154,6 @@ def read(text: str) -> Facts:
             place = end
             continue
         if token in BOUNDARIES or token in CONTRASTS:
-            if token in CONTRASTS:
-                facts.contrasts.append(place)
             joins = token in ("and", "or", "nor") or (token == "," and _in_list(tokens, place))
             if not joins and not (token == "," and waiting):
                 clause, negated = clause + 1, False
@@ -173,12 +168,11 @@ def read(text: str) -> Facts:
             facts.negators += 1
             facts.denying.append(clause)
             negated, reach, waiting = True, 0, True
-        _add_word(facts, token, place, clause, negated and reach < _SCOPE, waiting)
+        _add_word(facts, token, place, clause, negated and reach < _SCOPE)
         if facts.words and facts.words[-1].place == place and negated:
             reach, waiting = reach + 1, False
         place += 1
     share_units(facts.numbers, tokens)
-    facts.passive = any(tokens[i : i + 2] == ["caused", "by"] for i in range(len(tokens)))
     return facts
 
 
@@ -208,9 +202,7 @@ def _bound(tokens: list[str], start: int, end: int) -> str:
 _BOUNDS = ("atleast", "atmost", "above", "below")
 
 
-def _add_word(
-    facts: Facts, token: str, place: int, clause: int, negated: bool, first: bool
-) -> None:
+def _add_word(facts: Facts, token: str, place: int, clause: int, negated: bool) -> None:
     if (
         not token[0].isalpha()
         or token in BOUNDARIES
@@ -229,7 +221,7 @@ def _add_word(
     before = facts.tokens[at] if place else ""
     facts.words.append(
         Word(
-            token, name, place, clause, negated, negated and first,
+            token, name, place, clause, negated,
             _is_general(token, name, before), before, axes,
         )
     )  # fmt: skip
@@ -285,14 +277,14 @@ def cut(facts: Facts, start: int, end: int) -> Facts:
     """The facts of the tokens from `start` to `end`, their places kept."""
     words = [word for word in facts.words if start <= word.place < end]
     if not NEGATORS & {*facts.tokens[start:end]}:
-        words = [replace(word, negated=False, head=False) for word in words]
+        words = [replace(word, negated=False) for word in words]
     return Facts(
         words=words,
         numbers=[number for number in facts.numbers if start <= number.place < end],
         levels=[level for level in facts.levels if start <= level[3] < end],
         negators=sum(token in NEGATORS for token in facts.tokens[start:end]),
+        denying=facts.denying,
         hedged=facts.hedged,
         connectors=[place for place in facts.connectors if start < place < end],
-        contrasts=[place for place in facts.contrasts if start < place < end],
         tokens=facts.tokens,
     )

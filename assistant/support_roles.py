@@ -22,26 +22,33 @@ def swapped_word(facts: Facts, page: Page, where: Facts) -> str | None:
         size = i2 - i1
         if tag != "replace" or size > _SLOT:
             continue
-        if size == j2 - j1 == 1 and opposed(facts.words[i1], where.words[j1]):
-            return f'"{facts.words[i1].text}" stands where the card says "{where.words[j1].text}"'
-        if j2 - j1 > _SLOT:  # the words next to those that match
-            if i2 == len(mine):
-                continue
-            j1 = j2 - size
-        if i2 == len(mine) and notion(facts.words[i1].after) != notion(where.words[j1].after):
+        put, gone = facts.words[i1:i2], where.words[j1:j2]
+        if size == len(gone) == 1 and opposed(put[0], gone[0]):
+            return f'"{put[0].text}" stands where the card says "{gone[0].text}"'
+        if i2 == len(mine) and (len(gone) > _SLOT or notion(put[0].after) != notion(gone[0].after)):
             continue
-        put = [w for w in facts.words[i1:i2] if not w.general]
-        put = [w for w in put if not w.axes or name_of(w, page) in page.asked]
-        gone = [w for w in where.words[j1:j2] if not (w.general or w.notion in mine)]
+        if len(gone) > _SLOT:  # the words next to those that match
+            gone = gone[-size:]
+        gone = [w for w in gone if not (w.general or w.notion in mine)]
+        around = theirs[max(0, j2 - len(gone) - _LIST) : j2 + _LIST]
         for word in put:
-            if any(name_of(word, page) == name for name in theirs[max(0, j1 - _LIST) : j2 + _LIST]):
-                continue  # the items of a list in another order
-            subject = name_of(word, page) in page.asked and word.after in _PLACES
-            if subject and gone and word.after != gone[0].after:
-                continue  # "for a nosebleed, ..." before what the card begins with
-            if gone and not any(_alias(where, name_of(word, page), w) for w in gone):
+            if gone and _displaces(word, gone, around, page, where):
                 return f'"{word.text}" stands where the card says "{gone[0].text}"'
     return None
+
+
+def _displaces(
+    word: Word, gone: Sequence[Word], around: Sequence[str], page: Page, where: Facts
+) -> bool:
+    """Whether a word stands for another thing than the words of the card in its slot."""
+    name, asked = name_of(word, page), name_of(word, page) in page.asked
+    if word.general or (word.axes and not asked):
+        return False
+    if name in around:  # the items of a list in another order
+        return False
+    if asked and word.after in _PLACES and word.after != gone[0].after:
+        return False  # "for a nosebleed, ..." before what the card begins with
+    return not any(_alias(where, name, other) for other in gone)
 
 
 def _alias(facts: Facts, name: str, word: Word) -> bool:
@@ -55,7 +62,7 @@ def _alias(facts: Facts, name: str, word: Word) -> bool:
     return False
 
 
-_LIST = 4
+_LIST = 3
 _SLOT = 3  # the most words that one name has
 
 

@@ -17,7 +17,7 @@ _MUCH = 0.5  # share of a card's statement that a sentence must repeat to be hel
 
 
 def unknown_word(facts: Facts, page: Page, where: Facts) -> str | None:
-    both = page.said | page.asked
+    both = page.both
     for word in facts.words:
         if held_in(word, page, both):
             continue
@@ -155,7 +155,7 @@ def _repeated_denials(where: Facts, facts: Facts, page: Page) -> int:
     return sum(
         sum(clauses[clause]) >= _NEARLY_ALL * len(clauses[clause])
         for clause in where.denying
-        if clause in clauses
+        if len(clauses.get(clause, ())) >= 2
     )
 
 
@@ -267,7 +267,7 @@ def extra_clause(facts: Facts, page: Page, where: Facts) -> str | None:
     """A part of the sentence of which the card says nothing."""
     for words in segments(facts):
         if len(words) >= 2 and not any(
-            held_in(w, page, page.said | page.asked) or same_side(w, page) for w in words
+            held_in(w, page, page.both) or same_side(w, page) for w in words
         ):
             return f'"{" ".join(w.text for w in words)}" is not in the card'
     return None

@@ -96,554 +96,125 @@ PHRASES = {
     "white blood cell": "leukocyte", "white blood cells": "leukocytes",
 }  # fmt: skip
 
-# Each line: words that may stand for one another. The first gives the notion its name.
+# Each group: words that may stand for one another. The first gives the notion its name.
 _SYNONYMS = """
-doctor physician clinician gp medic
-child kid youngster toddler
-baby infant newborn neonate
-old elderly senior
-woman female lady
-man male
-pregnant pregnancy gestation expectant
-birth delivery childbirth labour labor
-medicine medication drug medicament pharmaceutical
-tablet pill
-kidney renal
-liver hepatic
-heart cardiac
-lung pulmonary
-brain cerebral
-stomach gastric
-skin cutaneous
-bone skeletal
-abdomen abdominal belly tummy
-womb uterus uterine
-navel umbilicus
-windpipe trachea
-eye ocular
-mouth oral
-cancer malignancy malignant
-tumor tumour neoplasm growth
-anemia anaemia
-edema oedema
-diarrhea diarrhoea
-esophagus oesophagus
-apnea apnoea
-estrogen oestrogen
-hemorrhage haemorrhage bleeding bleed blood-loss
-leukemia leukaemia
-paralyse paralyze
-feces faeces stool poo
-fetus foetus fetal foetal
-celiac coeliac
-paracetamol acetaminophen
-epinephrine adrenaline
-norepinephrine noradrenaline
-salbutamol albuterol
-aciclovir acyclovir
-breathlessness dyspnea dyspnoea breathless
-fever pyrexia febrile feverish
-itch itchy itching pruritus
-rash
-bruise bruising
-tired tiredness fatigue exhausted exhaustion weary
-sleepy sleepiness drowsy drowsiness
-dizzy dizziness lightheaded lightheadedness
-vomit vomiting emesis
-faint fainting syncope
-seizure convulsion fit
-pain ache painful aching sore soreness hurt
-headache cephalalgia
-swell swelling swollen
-stroke
-glucose sugar
-magnesium mg2
-calcium ca2
-potassium k
-sodium na
-tuberculosis tb
-virus viral
-bacteria bacterial bacterium
-fungus fungal fungi
-parasite parasitic
-genetic inherited hereditary inherit
-vaccine vaccination immunisation immunization jab vaccinate immunise immunize
-injection shot injected inject
-surgery operation surgical
-disease illness condition disorder sickness
-symptom sign complaint
-problem trouble difficulty difficult hard
-cause trigger provoke induce
-happen occur arise develop appear
-begin start onset commence
-show reveal demonstrate display indicate suggest
-find detect discover identify
-diagnose diagnosis
-treat treatment therapy manage management therapeutic
-cure curable heal remedy
-prevent prevention preventive preventing
-help assist aid
-improve better
-worsen worse deteriorate aggravate
-relieve relief ease soothe alleviate
-protect protection protective
-lower reduce decrease lessen diminish cut down reduction
-raise increase elevate elevated boost rise higher
-low
-high
-less fewer lesser
-more greater extra additional
-big large
-small little tiny
-fast quick rapid
-slow
-widen dilate dilation wider
-narrow constrict constriction narrowing
-stimulate activate activates activated activating activation activator
-block inhibit suppress inhibitor blocker
-release secrete discharge
-make create generate produce production
-break break-down
-clean filter
-important essential vital crucial
-need require necessary must
-use take used taken taking using give given administer receive apply
-eat ingest consume
-begin-to
-get acquire catch contract
-affect involve
-mainly mostly chiefly primarily predominantly largely
-common frequent often frequently commonly
-usually generally typically normally
-rare rarely seldom uncommon infrequent uncommonly infrequently
-sometimes occasionally
-may might possibly perhaps
-many several numerous
-people person patient anyone someone somebody individual adult-person those
-risk chance likelihood probability likely odds
-danger dangerous hazardous hazard
-serious severe grave
-mild minor
-chronic persistent lasting persist lifelong
-sudden abrupt suddenly
-immediate immediately promptly prompt urgent urgently
-emergency
-call phone ring
-check measure test examine monitor
-tell inform
-see consult visit
-stop quit halt cease
-begin-again
-contagious infectious
-spread transmit transmission transmitted
-resolve vanish disappear
-return recur relapse recurrence back
-stay remain keep
-last continue
-about around approximately roughly nearly almost
-method way
-quickly rapidly
-whole entire
-throbbing pulsating
-painkiller analgesic
-safe safety
-weak weakness weaken
-strong strength strengthen
-wound
-blister
-carry transport
-move movement mobility shift travel
-pinch squeeze
-widespread
-form type kind sort
-level amount concentration
-organ
-teach train
-tolerate tolerance tolerant
-defect fault
-lack deficiency deficient deficit shortage
-excess excessive surplus
-thin
-backward backwards
-forward forwards
-later afterwards afterward
-physician-assistant
-baby-feeding
-breastfeeding breastfeed nursing nurse breast-feeding
-contain hold
-include comprise
-picture image
-sunlight sunshine
-mother mom mum maternal
-father dad paternal
-parent
-nostril
-throat pharynx
-urine pee urinary urinate urination
-period menstruation menstrual
-menopause menopausal postmenopausal
-drink drinking
-clot thrombus thrombosis
-vein venous
-artery arterial
-nerve neural
-muscle muscular
-tooth teeth dental
-foot feet
-goose geese
-gum gingival
-sperm
-egg ovum
-joint articular
-vision sight visual eyesight see-ing
-hearing auditory
-smell olfactory
-taste gustatory
-food diet dietary
-avoid avert
-mom-and
-unusual abnormal
-normal healthy
-both
-always
-never
-all every everyone everybody everything each
-only solely exclusively just
-completely entirely totally fully wholly
-part piece portion section bit
-hungry hunger
-exercise exercising exercises activity active workout
-anticoagulant bloodthinner
-refrigerate fridge refrigerator
-visible seen
-heartbeat pulse heartrate
-belch burp
-flatulence wind
-wheeze wheezing
-cough coughing
-sneeze sneezing
-snore snoring
-shake shaking tremor shiver shivering
-sweat sweating perspiration perspire
-fat lipid fatty
-fluid liquid
-salt
-germ microbe pathogen
-wash rinse
-cook heat
-bin discard
-touch contact
-skinny underweight
-obese obesity overweight
-pimple acne
-hive urticaria
-eczema dermatitis
-sunburn
-jaundice
-piles hemorrhoid haemorrhoid
-shingles zoster
-influenza grippe
-cold-sore
-measles rubeola
-pertussis
-tetanus lockjaw
-mouthwash
-dentist
-surgeon
-scan imaging
-picture image photo photograph
-x-ray radiograph
-blindness blind
-deafness deaf
-swallow swallowing
-chew chewing
-sleep asleep sleeping
-awake wake waking
-walk walking
-stand standing
-sit sitting seated
-lie lying laid lay
-lean leaning
-speak speech talk talking
-think thinking
-remember memory
-forget forgetful
-confuse confusion confused disoriented
-anxious anxiety worry
-sad sadness
-depress depression
-stress
-unconscious unresponsive
-alert
-pale pallor
-red redness
-yellow yellowish
-blue bluish
-white whitish
-thirst thirsty
-appetite
-constipate constipation constipated
-dehydrate dehydration dehydrated
-infect infection infected
-inflame inflammation inflamed
-irritate irritation irritated
-allergy allergic
-immune immunity
-infertility infertile
-fertility fertile
-overdose
-poison poisonous poisoning toxic toxin
-rest resting
-hospital hospitalise hospitalize
-ambulance
-specialist expert
-advice guidance counsel
-guideline
-country nation
-family relative
-school
-job work
-lifestyle
-smoke smoking smoker cigarette tobacco
-alcohol alcoholic
-meal
-snack
-fibre fiber
-tumble fall
-crack fracture fractured
-sprain
-stiff stiffness
-numb numbness
-tingle tingling
-burn burning
-sting stinging
-bite bitten
-scratch scratching
-tick
-mosquito mosquitoes
-worm
-lump bump mass
-scar
-crust scab
-peel
-liver-spot
-gland
-duct
-tube
-valve
-chamber
-wall
-lining mucosa
-sac
-passage airway
-tract
-vessel
-supply
-flow circulation
-oxygen
-temperature
-test-strip
-sample specimen
-result finding
-score
-dose dosage
-course
-side-effect
-replace replacement
-transplant graft
-remove removal excise
-repair fix
-stitch suture
-bandage dressing
-device
-mask
-hygiene
-condom
-sex intercourse sexual
-partner
-puberty
-adolescent teenager teen teenage adolescence
-aging ageing
-death die dying fatal deadly mortality lethal
-survive survival
-live life living
-grow grown growing
-split divide
-bind attach
-dissolve
-absorb absorption
-digest digestion
-excrete excretion eliminate
-produce-by
-store storage
-build buildup accumulate accumulation
-collect gather
-leak leakage
-drain drainage
-blockage blocked obstruct obstruction clogged
-rupture burst tear torn
-enlarge enlarged enlargement
-shrink shrinkage
-press pressing
-lift
-warm warmth
-swap exchange
-choose choice select option
-best
-early
-gradually slowly
-nearly almost
-approve approved
-limit restrict
-forbid banned
-recommend advise suggest-to
-encourage
-understand
-learn
-name term called
-describe
-calm relax
-intense
-long
-nosebleed epistaxis
-eyelid
-cheek
-genital genitals
-bowel intestine intestinal gut
-spine spinal backbone
-skull
-rib
-thigh
-shin
-heel
-ankle
-wrist
-elbow
-shoulder
-chest thorax thoracic
-neck cervical-spine
-bladder
-gallbladder
-spleen splenic
-pancreas pancreatic
-thyroid
-prostate prostatic
-ovary ovarian
-testicle testis testicular testes
-breast mammary
-cervix
-vagina vaginal
-penis penile
-ear otic
-nose nasal
-tongue
-lip
-hair
-nail
-hand
-finger
-arm
-leg
-""".strip().splitlines()
+doctor physician clinician gp medic; child kid youngster toddler; baby infant newborn neonate; old
+elderly senior; woman female lady; man male; pregnant pregnancy gestation expectant; birth
+delivery childbirth labour labor; medicine medication drug medicament pharmaceutical; tablet pill;
+kidney renal; liver hepatic; heart cardiac; lung pulmonary; brain cerebral; stomach gastric; skin
+cutaneous; bone skeletal; abdomen abdominal belly tummy; womb uterus uterine; navel umbilicus;
+windpipe trachea; eye ocular; mouth oral; cancer malignancy malignant; tumor tumour neoplasm
+growth; anemia anaemia; edema oedema; diarrhea diarrhoea; esophagus oesophagus; apnea apnoea;
+estrogen oestrogen; hemorrhage haemorrhage bleeding bleed; leukemia leukaemia; paralyse paralyze;
+feces faeces stool poo; fetus foetus fetal foetal; celiac coeliac; paracetamol acetaminophen;
+epinephrine adrenaline; norepinephrine noradrenaline; salbutamol albuterol; aciclovir acyclovir;
+breathlessness dyspnea dyspnoea breathless; fever pyrexia febrile feverish; itch itchy itching
+pruritus; bruise bruising; tired tiredness fatigue exhausted exhaustion weary; sleepy sleepiness
+drowsy drowsiness; dizzy dizziness lightheaded lightheadedness; vomit vomiting emesis; faint
+fainting syncope; seizure convulsion fit; pain ache painful aching sore soreness hurt; headache
+cephalalgia; swell swelling swollen; glucose sugar; magnesium mg2; calcium ca2; potassium k;
+sodium na; tuberculosis tb; virus viral; bacteria bacterial bacterium; fungus fungal fungi;
+parasite parasitic; genetic inherited hereditary inherit; vaccine vaccination immunisation
+immunization jab vaccinate immunise immunize; injection shot injected inject; surgery operation
+surgical; disease illness condition disorder sickness; symptom sign complaint; problem trouble
+difficulty difficult hard; cause trigger provoke induce; happen occur arise develop appear; begin
+start onset commence; show reveal demonstrate display indicate suggest; find detect discover
+identify; diagnose diagnosis; treat treatment therapy manage management therapeutic; cure curable
+heal remedy; prevent prevention preventive preventing; help assist aid; improve better; worsen
+worse deteriorate aggravate; relieve relief ease soothe alleviate; protect protection protective;
+lower reduce decrease lessen diminish cut down reduction; raise increase elevate elevated boost
+rise higher; less fewer lesser; more greater extra additional; big large; small little tiny; fast
+quick rapid; widen dilate dilation wider; narrow constrict constriction narrowing; stimulate
+activate activates activated activating activation activator; block inhibit suppress inhibitor
+blocker; release secrete discharge; make create generate produce production; clean filter;
+important essential vital crucial; need require necessary must; use take used taken taking using
+give given administer receive apply; eat ingest consume; get acquire catch contract; affect
+involve; mainly mostly chiefly primarily predominantly largely; common frequent often frequently
+commonly; usually generally typically normally; rare rarely seldom uncommon infrequent uncommonly
+infrequently; sometimes occasionally; may might possibly perhaps; many several numerous; people
+person patient anyone someone somebody individual those; risk chance likelihood probability likely
+odds; danger dangerous hazardous hazard; serious severe grave; mild minor; chronic persistent
+lasting persist lifelong; sudden abrupt suddenly; immediate immediately promptly prompt urgent
+urgently; call phone ring; check measure test examine monitor; tell inform; see consult visit;
+stop quit halt cease; contagious infectious; spread transmit transmission transmitted; resolve
+vanish disappear; return recur relapse recurrence back; stay remain keep; last continue; about
+around approximately roughly nearly almost; method way; quickly rapidly; whole entire; throbbing
+pulsating; painkiller analgesic; safe safety; weak weakness weaken; strong strength strengthen;
+carry transport; move movement mobility shift travel; pinch squeeze; form type kind sort; level
+amount concentration; teach train; tolerate tolerance tolerant; defect fault; lack deficiency
+deficient deficit shortage; excess excessive surplus; backward backwards; forward forwards; later
+afterwards afterward; breastfeeding breastfeed nursing nurse; contain hold; include comprise;
+picture image; sunlight sunshine; mother mom mum maternal; father dad paternal; throat pharynx;
+urine pee urinary urinate urination; period menstruation menstrual; menopause menopausal
+postmenopausal; drink drinking; clot thrombus thrombosis; vein venous; artery arterial; nerve
+neural; muscle muscular; tooth teeth dental; foot feet; goose geese; gum gingival; egg ovum; joint
+articular; vision sight visual eyesight; hearing auditory; smell olfactory; taste gustatory; food
+diet dietary; avoid avert; unusual abnormal; normal healthy; all every everyone everybody
+everything each; only solely exclusively just; completely entirely totally fully wholly; part
+piece portion section bit; hungry hunger; exercise exercising exercises activity active workout;
+anticoagulant bloodthinner; refrigerate fridge refrigerator; visible seen; heartbeat pulse
+heartrate; belch burp; flatulence wind; wheeze wheezing; cough coughing; sneeze sneezing; snore
+snoring; shake shaking tremor shiver shivering; sweat sweating perspiration perspire; fat lipid
+fatty; fluid liquid; germ microbe pathogen; wash rinse; cook heat; bin discard; touch contact;
+skinny underweight; obese obesity overweight; pimple acne; hive urticaria; eczema dermatitis;
+piles hemorrhoid haemorrhoid; shingles zoster; influenza grippe; measles rubeola; tetanus lockjaw;
+scan imaging; picture image photo photograph; blindness blind; deafness deaf; swallow swallowing;
+chew chewing; sleep asleep sleeping; awake wake waking; walk walking; stand standing; sit sitting
+seated; lie lying laid lay; lean leaning; speak speech talk talking; think thinking; remember
+memory; forget forgetful; confuse confusion confused disoriented; anxious anxiety worry; sad
+sadness; depress depression; unconscious unresponsive; pale pallor; red redness; yellow yellowish;
+blue bluish; white whitish; thirst thirsty; constipate constipation constipated; dehydrate
+dehydration dehydrated; infect infection infected; inflame inflammation inflamed; irritate
+irritation irritated; allergy allergic; immune immunity; infertility infertile; fertility fertile;
+poison poisonous poisoning toxic toxin; rest resting; hospital hospitalise hospitalize; specialist
+expert; advice guidance counsel; country nation; family relative; job work; smoke smoking smoker
+cigarette tobacco; alcohol alcoholic; fibre fiber; tumble fall; crack fracture fractured; stiff
+stiffness; numb numbness; tingle tingling; burn burning; sting stinging; bite bitten; scratch
+scratching; mosquito mosquitoes; lump bump mass; crust scab; lining mucosa; passage airway; flow
+circulation; sample specimen; result finding; dose dosage; replace replacement; transplant graft;
+remove removal excise; repair fix; stitch suture; bandage dressing; sex intercourse sexual;
+adolescent teenager teen teenage adolescence; aging ageing; death die dying fatal deadly mortality
+lethal; survive survival; live life living; grow grown growing; split divide; bind attach; absorb
+absorption; digest digestion; excrete excretion eliminate; store storage; build buildup accumulate
+accumulation; collect gather; leak leakage; drain drainage; blockage blocked obstruct obstruction
+clogged; rupture burst tear torn; enlarge enlarged enlargement; shrink shrinkage; press pressing;
+warm warmth; swap exchange; choose choice select option; gradually slowly; nearly almost; approve
+approved; limit restrict; forbid banned; recommend advise; name term called; calm relax; nosebleed
+epistaxis; genital genitals; bowel intestine intestinal gut; spine spinal backbone; chest thorax
+thoracic; spleen splenic; pancreas pancreatic; prostate prostatic; ovary ovarian; testicle testis
+testicular testes; breast mammary; vagina vaginal; penis penile; ear otic; nose nasal
+"""
 
 # Opposites: "a b / c d": a word of one side contradicts a word of the other.
-_OPPOSITES = (
-    """
-increase raise high more gain upward excess rise grow above up boost enhance rich much \
-/ lower low less reduce decrease loss lose downward lack below fall drop shrink decline down fewer
-before until / after following since later
-begin / stop finish end
-continue / stop
-open widen dilate / close narrow constrict shut
-fast / slow slowly
-acute / chronic
-big much / small
-benign / cancer malignant
-upper top superior / lower bottom inferior
-left / right
-front anterior forward / back-side posterior backward rear
-inner inside internal / outer outside external
-dominant / recessive
-virus / bacteria
-hot warm heat / cold cool
-dry / wet moist moisture
-hard-surface stiff / soft
-thick thicken / thin thinner watery
-systolic / diastolic
-artery / vein
-man boy father / woman girl mother
-adult / child baby
-early earlier / late
-first / last final
-day daytime / night nighttime overnight
-positive / negative
-active / inactive
-safe / danger unsafe risky
-sensory afferent / motor efferent
-stimulate activate / block inhibit suppress
-agonist / antagonist
-absorb / secrete release
-inhale inspiration / exhale expiration
-improve / worsen
-strong strengthen strong / weak
-short shorten shorter / long lengthen longer prolong
-light lighter / heavy heavier dark
-contract / relax
-empty / full
-mild / serious severe
-rare / common usually most
-present presence / absent absence
-with / without
-medial / lateral
-proximal / distal
-sympathetic / parasympathetic
-dorsal / ventral
-same similar / different
-inside within / beyond
-atleast minimum / atmost maximum
-sensitive / resistant resistance
-single / multiple
-temporary / permanent
-acid acidic / alkaline
-primary / secondary
-sweet / sour
-single-sided one-sided / both-sided
-cause trigger / prevent relieve protect
-cause trigger / treat
-cause trigger / cure
-prevent / treat
-prevent / cure
-diagnose / treat
-diagnose / cure
-diagnose / prevent
-enter / leave exit
-add / remove
-allow enable / prevent block forbid
-help benefit helpful / harm damage harmful
-good / bad poor
-together / separate separately apart alone
-first / second third fourth
-single sole / double twin
-possible / impossible
-easy easier / difficult problem
-oxygenated / deoxygenated
-regular regularly / irregular irregularly
-live living / dead killed inactivated
-young younger / old older
-smooth / rough
-flexible / rigid
-major / minor
-partial / complete completely
-deep / superficial shallow
-healthy normal / abnormal
-most / least
-into / out outof
-gain-weight / lose-weight
-alpha / beta
-""".strip()
-    .replace("\\\n", " ")
-    .splitlines()
-)
+_OPPOSITES = """
+increase raise high more gain upward excess rise grow above up boost enhance rich much / lower low
+less reduce decrease loss lose downward lack below fall drop shrink decline down fewer; before
+until / after following since later; begin / stop finish end; continue / stop; open widen dilate /
+close narrow constrict shut; fast / slow slowly; acute / chronic; big much / small; benign /
+cancer malignant; upper top superior / lower bottom inferior; left / right; front anterior forward
+/ back-side posterior backward rear; inner inside internal / outer outside external; dominant /
+recessive; virus / bacteria; hot warm heat / cold cool; dry / wet moist moisture; hard-surface
+stiff / soft; thick thicken / thin thinner watery; systolic / diastolic; artery / vein; man boy
+father / woman girl mother; adult / child baby; early earlier / late; first / last final; day
+daytime / night nighttime overnight; positive / negative; active / inactive; safe / danger unsafe
+risky; sensory afferent / motor efferent; stimulate activate / block inhibit suppress; agonist /
+antagonist; absorb / secrete release; inhale inspiration / exhale expiration; improve / worsen;
+strong strengthen strong / weak; short shorten shorter / long lengthen longer prolong; light
+lighter / heavy heavier dark; contract / relax; empty / full; mild / serious severe; rare / common
+usually most; present presence / absent absence; with / without; medial / lateral; proximal /
+distal; sympathetic / parasympathetic; dorsal / ventral; same similar / different; inside within /
+beyond; atleast minimum / atmost maximum; sensitive / resistant resistance; single / multiple;
+temporary / permanent; acid acidic / alkaline; primary / secondary; sweet / sour; single-sided
+one-sided / both-sided; cause trigger / prevent relieve protect; cause trigger / treat; cause
+trigger / cure; prevent / treat; prevent / cure; diagnose / treat; diagnose / cure; diagnose /
+prevent; enter / leave exit; add / remove; allow enable / prevent block forbid; help benefit
+helpful / harm damage harmful; good / bad poor; together / separate separately apart alone; first
+/ second third fourth; single sole / double twin; possible / impossible; easy easier / difficult
+problem; oxygenated / deoxygenated; regular regularly / irregular irregularly; live living / dead
+killed inactivated; young younger / old older; smooth / rough; flexible / rigid; major / minor;
+partial / complete completely; deep / superficial shallow; healthy normal / abnormal; most /
+least; into / out outof; gain-weight / lose-weight; alpha / beta
+"""
 
 NEGATORS = frozenset(
     listed(
@@ -793,13 +364,13 @@ PREFIXES = (
 
 def synonym_groups() -> list[list[str]]:
     """Words that may stand for one another, the name of the notion first."""
-    return [line.split() for line in _SYNONYMS]
+    return [group.split() for group in _SYNONYMS.split(";")]
 
 
 def opposites() -> list[tuple[list[str], list[str]]]:
     """Pairs of word classes that contradict each other."""
     pairs = []
-    for line in _OPPOSITES:
+    for line in " ".join(_OPPOSITES.split()).split(";"):
         one, _, other = line.partition(" / ")
         pairs.append((one.split(), other.split()))
     return pairs

@@ -138,11 +138,14 @@ def _generate(
         set_seed,
     )
 
+    gone = Event()  # the reader has left; the caller's own event stays the caller's
+
     class Stopped(StoppingCriteria):
         """Ends generation between two tokens."""
 
         def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-            return torch.full((input_ids.shape[0],), stop.is_set(), device=input_ids.device)
+            ended = stop.is_set() or gone.is_set()
+            return torch.full((input_ids.shape[0],), ended, device=input_ids.device)
 
     ids = prompt_ids(tokenizer, prompt)
     limit = int(getattr(model.config, "max_position_embeddings", 2048))
@@ -182,7 +185,7 @@ def _generate(
     try:
         yield from streamer
     finally:
-        stop.set()  # a reader that leaves must not leave the model running for nobody
+        gone.set()  # a reader that leaves must not leave the model running for nobody
         worker.join()
     if failures:
         raise failures[0]

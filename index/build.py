@@ -29,7 +29,7 @@ from index import decks, health, lexical, manifest, relevance, split, store
 from index.cards import Flashcard, deck_hash
 from index.cleaning import Cleaned, clean_deck
 from index.config import IndexConfig
-from index.embedder import Embedder, embed, open_embedder
+from index.embedder import Embedder, embed_cards, open_embedder
 from index.errors import DeckError, ExpectedError, IndexDamagedError, IndexMissingError
 from index.manifest import EmbedderRecord, FileRecord, Manifest
 from index.paths import default_index
@@ -228,7 +228,7 @@ def _vectors(
     )
     with bar, journal.open("ab") as file:
         for chunk in _chunks(missing):
-            fresh = embed(embedder.model, [card.text for card in chunk])
+            fresh = embed_cards(embedder.model, chunk)
             for card, vector in zip(chunk, fresh, strict=True):
                 known[_key(card)] = vector
                 content = _key(card) + vector.tobytes()

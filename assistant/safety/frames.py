@@ -3,9 +3,14 @@
 from assistant.safety.phrases import Span, Tagged
 
 _NEGATORS = frozenset(
-    "no without never not dont isnt havent hasnt doesnt didnt denies neither nor".split()
+    {"no", "without", "never", "not", "dont", "isnt", "havent", "hasnt", "doesnt", "didnt"}
+    | {"denies", "neither", "nor"}
 )
-_LIGHT = frozenset("have any having had get getting a an the feel really actual got been".split())
+# Words that may stand between the negator and what it denies.
+_LIGHT = frozenset(
+    {"have", "any", "having", "had", "get", "getting", "a", "an", "the", "feel", "really"}
+    | {"actual", "got", "been"}
+)
 
 
 class Frames:
@@ -21,6 +26,12 @@ class Frames:
         }
         self._personal_clauses = {
             text.clause[s] for s, e in tagged.of("@personal") if not hidden & set(range(s, e))
+        }
+        # "studying for my exam and got chest pain": the person is left out.
+        self._personal_clauses |= {
+            text.clause[s]
+            for verb in ("got", "having", "felt", "feeling")
+            for s, _ in tagged.of(verb)
         }
         self._figurative = self._covered("@figurative")
         self._knowledge = self._knowledge_sentences()

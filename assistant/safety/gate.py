@@ -1,15 +1,15 @@
-"""Screen a message before anything is retrieved or generated: is someone in danger, or asking for it?"""
+"""Screen a message before anything is retrieved: is someone in danger, or asking for harm?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assistant.safety.frames import Frames
 from assistant.safety.normal import normalise
-from assistant.safety.phrases import Phrase, Span, Tagged
+from assistant.safety.phrases import Phrase, Tagged
 from assistant.safety.rulebook import Kind, Rule, load
 from assistant.safety.score import judge
 
-RULES_VERSION: str = load().version  # changes with every word of the rule files
+RULES_VERSION: str = load().version  # changes with every word and weight of the rules
 
 # Who wins when rules of several kinds fire: a request to harm must not be answered with first aid
 # for its victim, and a body in danger comes before the reason for it.
@@ -32,7 +32,7 @@ _NONE = Verdict("none", None, "")
 
 
 def screen(message: str, history: Sequence[str] = ()) -> Verdict:
-    """Judge `message`, read in the light of `history`, the user's earlier messages, oldest first."""
+    """Judge `message` in the light of `history`, the user's earlier messages, oldest first."""
     tagged = tag(message)
     verdict = _judge(tagged)
     if verdict.kind not in ("none", "dosing") or not history:
@@ -64,7 +64,7 @@ def _judge(tagged: Tagged) -> Verdict:
     if opinion.harmless:
         return _NONE
     # What the model adds to "none" or to "dosing" is a danger that the rules did not foresee.
-    if opinion.kind != "none" and not fired.keys() - {"dosing"}:
+    if opinion.kind not in ("none", *fired) and not fired.keys() - {"dosing"}:
         text = load().default_texts[opinion.kind]
         return Verdict(opinion.kind, f"{opinion.kind}.score", text)
     for kind in _ORDER:
@@ -78,29 +78,31 @@ def _fired(tagged: Tagged, frames: Frames) -> dict[Kind, Rule]:
     book = load()
     holds = {"when": frames.lived, "asked": frames.requested, "always": frames.meant}
     first: dict[Kind, int] = {}
+    excused: dict[int, set[int]] = {}  # rule -> sentences, worked out where a rule first matches
     for atom in book.starts.keys() & tagged.spans.keys():
         for number, slot, phrase in book.starts[atom]:
             rule = book.rules[number]
             if number >= first.get(rule.kind, len(book.rules)):
                 continue
             for span in tagged.find_from(atom, phrase):
-                if holds[slot](span) and not _excused(rule, span, tagged):
+                if not holds[slot](span):
+                    continue
+                if number not in excused:
+                    excused[number] = _excused(rule, tagged)
+                if tagged.text.sentence[span[0]] not in excused[number]:
                     first[rule.kind] = number
                     break
     return {kind: book.rules[number] for kind, number in first.items()}
 
 
-def _excused(rule: Rule, span: Span, tagged: Tagged) -> bool:
-    return _in_sentence(rule.unless, span, tagged) and not _in_sentence(rule.sure, span, tagged)
+def _excused(rule: Rule, tagged: Tagged) -> set[int]:
+    """The sentences in which `rule` stays silent."""
+    return _sentences(rule.unless, tagged) - _sentences(rule.sure, tagged)
 
 
-def _in_sentence(phrases: tuple[Phrase, ...], span: Span, tagged: Tagged) -> bool:
+def _sentences(phrases: tuple[Phrase, ...], tagged: Tagged) -> set[int]:
     sentence = tagged.text.sentence
-    return any(
-        sentence[start] == sentence[span[0]]
-        for phrase in phrases
-        for start, _ in tagged.find(phrase)
-    )
+    return {sentence[start] for phrase in phrases for start, _ in tagged.find(phrase)}
 
 
 def _standing(history: Sequence[str]) -> Verdict:

@@ -1,5 +1,6 @@
 """Turn what people type into plain lower-case words, cut into sentences and clauses."""
 
+# ruff: noqa: RUF001 (look-alike letters are this module's subject)
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
@@ -8,9 +9,9 @@ from dataclasses import dataclass, field
 # Letters of other scripts that look like Latin ones; NFKC leaves these as they are.
 _CONFUSABLES = str.maketrans(
     "абвгеёзікмнорстухъьѕјԛԝһӏдαβγεζηικμνορτυχωϲϳı‚·•∕",
-    "abbreeeikmhopctyxbbsjqwhldabyeznikuvoptuxwcjı,  /",
+    "abbreeeikmhopctyxbbsjqwhldabyeznikuvoptuxwcji,  /",
 )
-_QUOTES = str.maketrans(dict.fromkeys("’‘‛`´′ʼ＇ʹ", "'") | dict.fromkeys("“”„«»", '"'))  # noqa: RUF001
+_QUOTES = str.maketrans(dict.fromkeys("’‘‛`´′ʼ＇ʹ", "'") | dict.fromkeys("“”„«»", '"'))
 _EMOJI = {
     "💊": " pills ",
     "🔪": " knife ",
@@ -29,10 +30,12 @@ _LEET_TOKEN = re.compile(r"(?<!\S)(?=\S*[a-z])(?=\S*[013457@$!])[a-z0-9@$!]{3,20
 _SPELT_OUT = re.compile(r"(?<![\w'])\w(?:[ .\-_*]\w){3,60}(?![\w'])")
 _INNER_DOTS = re.compile(r"(?<=[a-z])[.*_](?=[a-z])")
 _STRETCHED = re.compile(r"([a-z])\1{2,}")
+_UNSEEN = frozenset(("Cf", "Mn", "Cc"))  # zero-width and control characters, accents
 _CLAUSE_STARTS = frozenset(
-    "now today tonight i my he she we it they suddenly this his her our since then im".split()
+    {"now", "today", "tonight", "i", "my", "he", "she", "we", "it", "they", "suddenly", "this"}
+    | {"his", "her", "our", "since", "then"}
 )
-_CLAUSE_JOINS = frozenset("and but so then because though although yet".split())
+_CLAUSE_JOINS = frozenset(["and", "but", "so", "then", "because", "though", "although", "yet"])
 _MAX_SENTENCE = 300  # words: bounds every window, whatever the message lacks in punctuation
 
 
@@ -94,7 +97,7 @@ def normalise(message: str, spelling: Spelling) -> Words:
                 questions.add(s)
             s, c, length = s + 1, c + 1, 0
             continue
-        if token in ',:()"—–':  # noqa: RUF001
+        if token in ',:()"—–':
             c += 1
             continue
         for word in _words(token, spelling):
@@ -135,10 +138,13 @@ def _join(spelt: str, spelling: Spelling) -> str:
     while at < len(letters):
         for end in range(min(len(letters), at + 16), at, -1):
             piece = letters[at:end]
-            if (
-                end - at > 2
-                and spelling.known(piece)
-                or piece in ("i", "a", "to", "my", "me", "it")
+            if (end - at > 2 and spelling.known(piece)) or piece in (
+                "i",
+                "a",
+                "to",
+                "my",
+                "me",
+                "it",
             ):
                 words.append(piece)
                 at = end
@@ -188,7 +194,7 @@ def _without_repeats(text: Words) -> Words:
         return text
     pick = [(text.words[i], text.sentence[i], text.clause[i]) for i in keep]
     words, sentence, clause = (list(column) for column in zip(*pick, strict=True))
-    return Words(words, sentence, clause, text.questions)  # type: ignore[arg-type]
+    return Words(words, sentence, clause, text.questions)
 
 
 def _deletions(word: str) -> Collection[str]:

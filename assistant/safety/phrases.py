@@ -124,7 +124,8 @@ class Tagged:
                     if end is not None:
                         self._add(concept, i, end)
         for concept, starts in lexicon.composed:
-            for atom in starts.keys() & self.spans.keys():
+            # In the order of the file: a set's order would differ from run to run.
+            for atom in [first for first in starts if first in self.spans]:
                 for phrase in starts[atom]:
                     for start, end in list(self.find_from(atom, phrase)):
                         self._add(concept, start, end)
@@ -185,8 +186,8 @@ class Tagged:
                     self._add(atom, i, i + 1)
 
 
-_DEGREES = frozenset("c f degrees celsius fahrenheit deg".split())
-_HOT = frozenset("fever temperature febrile".split())
+_DEGREES = frozenset(["c", "f", "degrees", "celsius", "fahrenheit", "deg"])
+_HOT = frozenset(["fever", "temperature", "febrile"])
 
 
 def _numbers(words: list[str], i: int) -> list[str]:
@@ -206,7 +207,11 @@ def _numbers(words: list[str], i: int) -> list[str]:
         if 40 <= value <= 43 or 104 <= value <= 109:
             kinds.append("#highfever")
     after = words[i + 1 : i + 3]
-    if 5 <= value <= 42 and after[:1] in (["weeks"], ["week"]) and after[1:] not in (["old"], ["ago"]):
+    if (
+        5 <= value <= 42
+        and after[:1] in (["weeks"], ["week"])
+        and after[1:] not in (["old"], ["ago"])
+    ):
         kinds.append("#gest")  # weeks of pregnancy: not an age, not a date
     if value < 4 or 15 <= value <= 55:
         kinds.append("#low")

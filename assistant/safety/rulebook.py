@@ -52,7 +52,10 @@ class Rulebook:
 @cache
 def load() -> Rulebook:
     """Parse and compile the rule files, once. Raises ValueError for a faulty file."""
-    sources = {name: _read(name) for name in ("concepts", "frames", "spelling", "texts", *_RULE_FILES)}
+    sources = {
+        name: read_rules(f"{name}.yaml")
+        for name in ("concepts", "frames", "spelling", "texts", *_RULE_FILES)
+    }
     concepts = {
         name: compile_all(_alternatives(text))
         for part in ("concepts", "frames")
@@ -62,12 +65,17 @@ def load() -> Rulebook:
     rules = tuple(
         _rule(entry, texts) for name in _RULE_FILES for entry in yaml.safe_load(sources[name])
     )
-    patterns = [p for r in rules for group in (r.when, r.asked, r.always, r.unless, r.sure) for p in group]
+    patterns = [
+        p for r in rules for group in (r.when, r.asked, r.always, r.unless, r.sure) for p in group
+    ]
     inline = _inline([*patterns, *(p for phrases in concepts.values() for p in phrases)])
     lexicon = Lexicon.build(inline | concepts, patterns)
-    version = hashlib.sha256("".join(sources.values()).encode()).hexdigest()[:12]
+    stamped = "".join(sources.values()) + read_rules("weights.json")
+    version = hashlib.sha256(stamped.encode()).hexdigest()[:12]
     defaults = {kind: _text(kind, name, texts) for kind, name in _DEFAULT_TEXTS.items()}
-    return Rulebook(rules, _starts(rules), lexicon, _spelling(sources["spelling"], lexicon), defaults, version)
+    return Rulebook(
+        rules, _starts(rules), lexicon, _spelling(sources["spelling"], lexicon), defaults, version
+    )
 
 
 def _starts(rules: tuple[Rule, ...]) -> dict[str, list[tuple[int, Slot, Phrase]]]:
@@ -80,8 +88,9 @@ def _starts(rules: tuple[Rule, ...]) -> dict[str, list[tuple[int, Slot, Phrase]]
     return starts
 
 
-def _read(name: str) -> str:
-    return (files("assistant.safety") / "rules" / f"{name}.yaml").read_text(encoding="utf-8")
+def read_rules(name: str) -> str:
+    """The text of one file of the rules folder, wherever the package is installed."""
+    return (files("assistant.safety") / "rules" / name).read_text(encoding="utf-8")
 
 
 def _alternatives(text: str) -> list[str]:
@@ -97,7 +106,9 @@ def _inline(phrases: list[Phrase]) -> dict[str, list[Phrase]]:
 def _rule(entry: dict[str, Any], texts: dict[str, Any]) -> Rule:
     known = {"id", "text", "when", "asked", "any", "unless", "sure"}
     if set(entry) - known:
-        raise ValueError(f"rule {entry.get('id')!r}: expected keys {sorted(known)}, got {sorted(entry)}")
+        raise ValueError(
+            f"rule {entry.get('id')!r}: expected keys {sorted(known)}, got {sorted(entry)}"
+        )
     kind: Kind = entry["id"].split(".")[0]
     text = _text(kind, entry["text"], texts)
     when, asked, always, unless, sure = (

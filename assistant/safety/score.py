@@ -11,13 +11,12 @@ import json
 import math
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from itertools import pairwise
 from typing import Any
 
 from assistant.safety.frames import Frames
 from assistant.safety.phrases import Tagged
-from assistant.safety.rulebook import Kind
+from assistant.safety.rulebook import Kind, read_rules
 
 CLASSES: tuple[Kind, ...] = (
     "none", "emergency", "self_harm", "abuse", "poisoning", "dosing", "harmful",
@@ -25,12 +24,13 @@ CLASSES: tuple[Kind, ...] = (
 _URGENT: tuple[Kind, ...] = ("emergency", "self_harm", "abuse", "poisoning")
 # Chosen by five-fold cross-validation (see fit.py): the four urgent kinds share a probability,
 # because confusing them costs little; a declined learner costs less than a harmed person.
-_SURE_URGENT = 0.82
-_SURE: dict[Kind, float] = {"harmful": 0.58, "dosing": 0.50}
+_SURE_URGENT = 0.78
+_SURE: dict[Kind, float] = {"harmful": 0.55, "dosing": 0.50}
 # At 0.85 cross-validation withdrew a quarter of the false alarms that the rules had raised on
 # messages new to them, and 0.4 % of the true ones.
 _SURE_HARMLESS = 0.85
-_LONGEST = 80  # words: longer messages hold too many themes for one linear score
+# Words: shorter messages say too little, longer ones hold too many themes for one linear score.
+_SHORTEST, _LONGEST = 4, 80
 
 
 def features(tagged: Tagged, frames: Frames) -> set[str]:
@@ -51,15 +51,16 @@ class Opinion:
 
 
 def judge(tagged: Tagged, frames: Frames) -> Opinion:
-    """What the model thinks of a message that is neither too long for it nor a story."""
-    if not 2 <= len(tagged.text.words) <= _LONGEST or frames.imagined:
+    """What the model thinks of a message; nothing of one too short or long, over, or a story."""
+    if not _SHORTEST <= len(tagged.text.words) <= _LONGEST or frames.imagined or frames.resolved:
         return Opinion("none", False)
     chance = probabilities(features(tagged, frames), _weights())
     harmless = chance["none"] > _SURE_HARMLESS and tagged.text.sentence[-1] == 0
     if sum(chance[kind] for kind in _URGENT) > _SURE_URGENT:
         return Opinion(max(_URGENT, key=lambda kind: chance[kind]), harmless)
     for kind, sure in _SURE.items():
-        if chance[kind] > sure:
+        # "Can I take notes?" has the words of a dosing question, but no medicine.
+        if chance[kind] > sure and (kind != "dosing" or tagged.spans.get("@drug")):
             return Opinion(kind, harmless)
     return Opinion("none", harmless)
 
@@ -78,8 +79,7 @@ def probabilities(found: set[str], model: dict[str, Any]) -> dict[str, float]:
 
 @cache
 def _weights() -> dict[str, Any]:
-    text = (files("assistant.safety") / "rules" / "weights.json").read_text(encoding="utf-8")
-    model: dict[str, Any] = json.loads(text)
+    model: dict[str, Any] = json.loads(read_rules("weights.json"))
     if tuple(model["classes"]) != CLASSES:
         raise ValueError(f"weights.json: expected classes {CLASSES}, got {model['classes']}; refit")
     return model

@@ -25,7 +25,9 @@ def test_streams_the_text_that_greedy_decoding_gives(tiny_llama: Path) -> None:
     import torch
 
     generator = TransformersGenerator(str(tiny_llama), device="cpu")
-    pieces = list(generator.stream(PROMPT, Sampling(max_new_tokens=24), Event()))
+    stop = Event()
+    pieces = list(generator.stream(PROMPT, Sampling(max_new_tokens=24), stop))
+    assert not stop.is_set()  # whether it was stopped is the caller's to say
     tokenizer, model = generator.load()
     ids = torch.tensor([prompt_ids(tokenizer, PROMPT)])
     with torch.inference_mode():

@@ -33,12 +33,15 @@ ASTHMA = make_card(
 )
 
 
+COVERED = Judgement(0.8, in_scope=True, covered=True)
+
+
 @dataclass
 class FixedRetriever:
     """Returns the same cards and the same judgement for every query, and notes the queries."""
 
     cards: Sequence[Flashcard] = (GOUT, ASTHMA)
-    judgement: Judgement = Judgement(0.8, in_scope=True, covered=True)
+    judgement: Judgement = COVERED
     embed_model: Any = None
 
     def __post_init__(self) -> None:
