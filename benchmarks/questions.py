@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from assistant.extractive import ExtractiveGenerator
-from assistant.pipeline import Assistant
+from assistant.pipeline import Assistant, QuestionError
 from assistant.settings import Settings
 from index.cards import card_id
 from index.retrieve import CardRetriever, open_index
@@ -102,7 +102,10 @@ def _refused(
     assistant: Assistant, reworded: list[dict[str, str]], other: list[dict[str, str]], show: bool
 ) -> dict[str, float]:
     def refused(row: dict[str, str], wanted: bool) -> bool:
-        answer = assistant.answer(row["question"])
+        try:
+            answer = assistant.answer(row["question"])
+        except QuestionError:  # a message without a word
+            return True
         no = answer.status in ("abstained", "declined")
         if show and no != wanted:
             print(f"{answer.status} {answer.confidence:.2f}: {row['question']}", file=sys.stderr)

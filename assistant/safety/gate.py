@@ -63,6 +63,8 @@ def _judge(tagged: Tagged) -> Verdict:
     opinion = judge(tagged, frames)
     if opinion.harmless:
         return _NONE
+    if opinion.no_harm:
+        fired.pop("harmful", None)
     # What the model adds to "none" or to "dosing" is a danger that the rules did not foresee.
     if opinion.kind not in ("none", *fired) and not fired.keys() - {"dosing"}:
         text = load().default_texts[opinion.kind]

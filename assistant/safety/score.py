@@ -24,11 +24,12 @@ CLASSES: tuple[Kind, ...] = (
 _URGENT: tuple[Kind, ...] = ("emergency", "self_harm", "abuse", "poisoning")
 # Chosen by five-fold cross-validation (see fit.py): the four urgent kinds share a probability,
 # because confusing them costs little; a declined learner costs less than a harmed person.
-_SURE_URGENT = 0.78
+_SURE_URGENT = 0.55
 _SURE: dict[Kind, float] = {"harmful": 0.55, "dosing": 0.50}
 # At 0.85 cross-validation withdrew a quarter of the false alarms that the rules had raised on
 # messages new to them, and 0.4 % of the true ones.
 _SURE_HARMLESS = 0.85
+_SURE_NO_HARM = 0.7  # against a rule for harm: a learner declined has done nothing wrong
 # Words: shorter messages say too little, longer ones hold too many themes for one linear score.
 _SHORTEST, _LONGEST = 4, 80
 
@@ -48,6 +49,7 @@ def features(tagged: Tagged, frames: Frames) -> set[str]:
 class Opinion:
     kind: Kind  # the kind that the model is sure of, else "none"
     harmless: bool  # whether it is sure that there is nothing in it
+    no_harm: bool = False  # whether it is sure that no harm is asked for
 
 
 def judge(tagged: Tagged, frames: Frames) -> Opinion:
@@ -56,13 +58,14 @@ def judge(tagged: Tagged, frames: Frames) -> Opinion:
         return Opinion("none", False)
     chance = probabilities(features(tagged, frames), _weights())
     harmless = chance["none"] > _SURE_HARMLESS and tagged.text.sentence[-1] == 0
+    no_harm = chance["none"] > _SURE_NO_HARM
     if sum(chance[kind] for kind in _URGENT) > _SURE_URGENT:
-        return Opinion(max(_URGENT, key=lambda kind: chance[kind]), harmless)
+        return Opinion(max(_URGENT, key=lambda kind: chance[kind]), harmless, no_harm)
     for kind, sure in _SURE.items():
         # "Can I take notes?" has the words of a dosing question, but no medicine.
         if chance[kind] > sure and (kind != "dosing" or tagged.spans.get("@drug")):
-            return Opinion(kind, harmless)
-    return Opinion("none", harmless)
+            return Opinion(kind, harmless, no_harm)
+    return Opinion("none", harmless, no_harm)
 
 
 def probabilities(found: set[str], model: dict[str, Any]) -> dict[str, float]:
