@@ -25,8 +25,8 @@ from index.search import Hit
 VERSION = 3
 HITS = 3  # that the features look at
 _SAME_QUESTION = 0.62  # cosine from which a card speaks to a flashcard-style question
-_REFUSE_OUT_OF_SCOPE = 0.97  # share of the out-of-scope questions that must be refused
-_LOSE_RIGHT = 0.03  # share of the rightly answered that may be refused as not covered
+_REFUSE_OUT_OF_SCOPE = 0.96  # share of the out-of-scope questions that must be refused
+_LOSE_RIGHT = 0.02  # share of the rightly answered that may be refused as not covered
 
 Search = Callable[[str, Sequence[float]], list[Hit]]
 

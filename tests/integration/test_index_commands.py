@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from index import build, manifest, retrieve
 from index.__main__ import main
+from index.cards import Flashcard
 from index.config import IndexConfig
 from index.embedder import Embedder
 from index.errors import EmbedderUnavailableError, IndexDamagedError, IndexMismatchError
@@ -605,16 +606,16 @@ class Interrupted(Exception):
 
 def interrupt_after(texts: int, embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = 0
-    real = build.embed
+    real = build.embed_cards
 
-    def embed(model: Any, chunk: Sequence[str]) -> Any:
+    def embed(model: Any, chunk: Sequence[Flashcard]) -> Any:
         nonlocal seen
         if seen >= texts:
             raise Interrupted
         seen += len(chunk)
         return real(model, chunk)
 
-    monkeypatch.setattr(build, "embed", embed)
+    monkeypatch.setattr(build, "embed_cards", embed)
 
 
 def test_a_build_goes_on_where_it_was_interrupted(
@@ -732,6 +733,7 @@ import os, random, runpy, signal, sys, time
 from pathlib import Path
 import sklearn.linear_model, sklearn.model_selection, sklearn.svm
 from index import build, manifest, retrieve
+from index.cards import Flashcard
 from index.config import IndexConfig
 tests = runpy.run_path(sys.argv[1])
 out, old, new = map(Path, sys.argv[2:5])
@@ -803,10 +805,13 @@ def test_killed_at_random_moments(
 # --- The embedder that ships
 
 
-def test_the_bundled_embedder(
+STOCK = ("--embedder", "all-MiniLM-L6-v2")
+
+
+@pytest.mark.parametrize("choice", [(), STOCK], ids=["shipped", "stock"])
+def test_the_real_embedders(
+    choice: tuple[str, ...],
     run: Run,
-    refused: Callable[..., str],
-    home: Path,
     converted: Path,
     write_deck: WriteDeck,
     tmp_path: Path,
@@ -821,7 +826,7 @@ def test_the_bundled_embedder(
         ]
     )
     out = tmp_path / "out"
-    assert run("build", "--deck", deck, "--out", out)[0] == 0
+    assert run("build", "--deck", deck, "--out", out, *choice)[0] == 0
     for query, question in [
         ("my toe is swollen and burns at night", "What is gout?"),
         ("trouble breathing and whistling chest", "What is asthma?"),
@@ -831,10 +836,21 @@ def test_the_bundled_embedder(
         assert json.loads(hits[0])["card"]["question"] == question
     record = manifest.read(out)
     assert record.embedder.dimension == 384
-    run("build", "--deck", deck, "--out", tmp_path / "again")
+    run("build", "--deck", deck, "--out", tmp_path / "again", *choice)
     assert manifest.read(tmp_path / "again").generation == record.generation
 
-    # A damaged conversion is one line too, which says how to mend it.
+
+def test_a_damaged_conversion_says_how_to_mend_it(
+    run: Run,
+    refused: Callable[..., str],
+    converted: Path,
+    write_deck: WriteDeck,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MEDCARDS_HOME", str(converted))
+    out = tmp_path / "out"
+    run("build", "--deck", write_deck(rows(3)), "--out", out, *STOCK)
     damaged = tmp_path / "damaged-home"
     shutil.copytree(converted / "embedders", damaged / "embedders")
     model = next(damaged.rglob("model.onnx"))
@@ -851,7 +867,7 @@ def test_no_room_to_convert_the_embedder(
 ) -> None:
     (tmp_path / "file").write_text("x")
     monkeypatch.setenv("MEDCARDS_HOME", str(tmp_path / "file"))
-    message = refused("build", "--deck", write_deck(rows(2)), "--out", tmp_path / "out")
+    message = refused("build", "--deck", write_deck(rows(2)), "--out", tmp_path / "out", *STOCK)
     assert "set MEDCARDS_HOME" in message
     with pytest.raises(EmbedderUnavailableError):
-        build.plan(IndexConfig(decks=(str(write_deck(rows(2))),)))
+        build.plan(IndexConfig(decks=(str(write_deck(rows(2))),), embedder=STOCK[1]))
