@@ -26,6 +26,8 @@ VERSION = 3
 HITS = 3  # that the features look at
 _SAME_QUESTION = 0.62  # cosine from which a card speaks to a flashcard-style question
 _REFUSE_OUT_OF_SCOPE = 0.96  # share of the out-of-scope questions that must be refused
+_FLOOR = 0.1  # a card that is wrong nine times out of ten is no answer
+_CLEAR = 0.4  # no out-of-scope question of the fitting set comes near (highest 0.3)
 _LOSE_RIGHT = 0.02  # share of the rightly answered that may be refused as not covered
 
 Search = Callable[[str, Sequence[float]], list[Hit]]
@@ -76,9 +78,10 @@ class Relevance:
             return Judgement(0.0, in_scope=False, covered=False)
         values = features(question, hits, health)
         scope, answer = self.scope.probability(values), self.answer.probability(values)
-        in_scope = scope >= self.scope.threshold
-        covered = in_scope and answer >= self.answer.threshold
-        return Judgement(scope * answer, in_scope, covered)
+        confidence = scope * answer
+        in_scope = scope >= self.scope.threshold or confidence >= _CLEAR
+        covered = in_scope and answer >= self.answer.threshold and confidence >= _FLOOR
+        return Judgement(confidence, in_scope, covered)
 
 
 def features(question: str, hits: Sequence[Hit], health: float) -> list[float]:

@@ -52,6 +52,23 @@ def test_features_of_fewer_hits_than_looked_at() -> None:
     assert relevance.features("gout", three, 0.0) == [0.6, pytest.approx(0.3), 1.0, 0.0]
 
 
+@pytest.mark.parametrize(
+    ("health", "cosine", "in_scope", "covered"),
+    [
+        (3.0, 0.9, True, True),
+        (3.0, 0.2, True, False),  # about health, but nine times out of ten another card's matter
+        (-3.0, 0.2, False, False),
+        (-0.3, 0.9, True, True),  # odd wording, but a card that plainly answers
+    ],
+)
+def test_scope_and_cover(health: float, cosine: float, in_scope: bool, covered: bool) -> None:
+    scope = Logistic((0.0, 0.0, 0.0, 1.0), 0.0, threshold=0.6)
+    answer = Logistic((10.0, 0.0, 0.0, 0.0), -5.0, threshold=0.01)
+    judge = Relevance(relevance.VERSION, scope, answer, {}, {})
+    judged = judge.judge("gout", health, [hit(GOUT, cosine)])
+    assert (judged.in_scope, judged.covered) == (in_scope, covered)
+
+
 @pytest.mark.parametrize("value", [-1e9, -1.0, 0.0, 1.0, 1e9])
 def test_probabilities_stay_in_range(value: float) -> None:
     assert 0 <= Logistic((1.0,), 0.0, 0.5).probability([value]) <= 1
