@@ -6,7 +6,6 @@ one conversation cannot reach another.
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +25,6 @@ from index.relevance import Judgement
 from index.retrieve import CardRetriever
 from index.search import Hit
 from index.text import clean, fold, sentences
-
-logger = logging.getLogger(__name__)
 
 NOT_COVERED_HERE = (
     "My cards do not cover this, so I will not guess. The nearest cards are listed in case they "
@@ -163,7 +160,6 @@ class Assistant:
         yield reply.growing(citer, confidence, best=_numbered(hits[:1]))
         for sentence in _sentence_stream(self._pieces(reply, prompt, sampling, stop)):
             if fold(sentence).strip(". ") == fold(NOT_COVERED).strip(". "):
-                citer.refused = True
                 break
             if citer.add(sentence):
                 yield reply.growing(citer, confidence)
@@ -209,7 +205,6 @@ class _Citer:
         self._numbers: dict[int, int] = {}  # position among the hits -> n
         self.kept: list[Sentence] = []
         self.removed: list[str] = []
-        self.refused = False
 
     def add(self, sentence: str) -> bool:
         """Keep a sentence with its citations, or note that no card holds it."""

@@ -1,6 +1,6 @@
 """Fine-tune all-MiniLM-L6-v2 for questions to flashcards, and convert it for `index`.
 
-    python -m training embedder --medquad FILE --wikidoc FILE --lay index/questions/lay \
+    python -m training.embedder --medquad FILE --wikidoc FILE --lay index/questions/lay \
         --out DIR [--deck DECK ...] [--exclude FILE]
 
 The loss is MultipleNegativesRankingLoss over (question, card, hard negative). On a CPU with
