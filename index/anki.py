@@ -50,11 +50,11 @@ class Note:
     tags: str
 
 
-def package_notes(path: Path) -> Iterator[Note]:
+def package_notes(path: Path, max_bytes: int = MAX_COLLECTION_BYTES) -> Iterator[Note]:
     """The notes of an `.apkg` file.
 
     Nothing is extracted under a name from the archive, so no entry can reach another folder,
-    and at most `MAX_COLLECTION_BYTES` are decompressed.
+    and at most `max_bytes` are decompressed.
 
     Raises:
         DeckError: not a zip, no collection in it, a damaged or oversized collection.
@@ -71,7 +71,7 @@ def package_notes(path: Path) -> Iterator[Note]:
                         f"{', '.join(_COLLECTIONS)}; export it from Anki as a deck package"
                     )
                 with archive.open(member) as packed, database.open("wb") as out:
-                    _copy(_decompressed(packed, member), out, path.name)
+                    _copy(_decompressed(packed, member), out, path.name, max_bytes)
         except (
             zipfile.BadZipFile,
             EOFError,
@@ -94,16 +94,16 @@ def _decompressed(packed: IO[bytes], member: str) -> IO[bytes]:
     return zstandard.ZstdDecompressor().stream_reader(packed)
 
 
-def _copy(source: IO[bytes], target: IO[bytes], name: str) -> None:
+def _copy(source: IO[bytes], target: IO[bytes], name: str, max_bytes: int) -> None:
     import zstandard
 
     total = 0
     try:
         while chunk := source.read(_CHUNK):
             total += len(chunk)
-            if total > MAX_COLLECTION_BYTES:
+            if total > max_bytes:
                 raise DeckError(
-                    f"deck {name!r} unpacks to more than {MAX_COLLECTION_BYTES >> 20:,} MB: "
+                    f"deck {name!r} unpacks to more than {max_bytes >> 20:,} MB: "
                     "expected a deck of cards; export it without other decks"
                 )
             target.write(chunk)
@@ -131,7 +131,8 @@ def _database_notes(database: Path, name: str) -> Iterator[Note]:
             yield _note(_string(fields).split(_FIELD_SEPARATOR), _string(tags))
         if not number:
             raise DeckError(f"deck {name!r} holds no note: expected at least one; export it again")
-    except (sqlite3.Error, sqlite3.Warning) as error:
+    except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError) as error:
+        # The last: SQLite's own message, where it quotes what is no UTF-8.
         raise DeckError(
             f"deck {name!r} has a damaged collection ({error}): export it from Anki again"
         ) from error

@@ -28,12 +28,11 @@ from index import cards as card_files
 from index import decks, health, lexical, manifest, relevance, split, store
 from index.cards import Flashcard, deck_hash
 from index.cleaning import Cleaned, clean_deck
-from index.config import IndexConfig
+from index.config import Engine, IndexConfig
 from index.embedder import Embedder, embed_cards, open_embedder
 from index.errors import DeckError, ExpectedError, IndexDamagedError, IndexMissingError
 from index.manifest import EmbedderRecord, FileRecord, Manifest
 from index.paths import default_index
-from index.search import Searcher
 from index.store import Store, Vectors
 
 logger = logging.getLogger(__name__)
@@ -43,7 +42,7 @@ _JOURNAL = "embedded.bin"
 _KEY_BYTES = 16
 _SUM_BYTES = 4
 _GENERATION = re.compile(r"[0-9a-f]{12}")
-_CHUNK = 256  # texts between two writes of the journal: about a second's work on two cores
+_CHUNK = 256  # cards between two writes of the journal: six seconds' work on two cores
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,8 @@ def _build(config: IndexConfig, folder: Path, cleaned: Cleaned, embedder: Embedd
     work = folder / _WORK
     work.mkdir(exist_ok=True)
     journal = work / f"{_fingerprint(embedder.record)}-{_JOURNAL}"
-    vectors = _vectors(cards, embedder, _old_vectors(folder, embedder.record), journal)
+    old = _old_vectors(folder, embedder.record)
+    vectors = _vectors(cards, embedder, old, journal, config.engine)
     staged = work / "generation"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
@@ -133,15 +133,8 @@ def _build(config: IndexConfig, folder: Path, cleaned: Cleaned, embedder: Embedd
     lexical.write([card.text for card in cards], staged / manifest.BM25)
     _write_lines(staged / manifest.CARDS, card_files.dump(cards))
     _write_lines(staged / manifest.REJECTS, (reject.line() for reject in cleaned.rejects))
-    searcher = Searcher(
-        cards, Store(staged / manifest.VECTORS), lexical.LexicalIndex(staged / manifest.BM25)
-    )
-    material = health.prepare(embedder)
-    material.probe.save(staged / manifest.HEALTH)
-    judge = relevance.fit(
-        lambda text, vector: searcher.hits(text, vector, relevance.HITS), embedder, material
-    )
-    _write_lines(staged / manifest.RELEVANCE, [relevance.dump(judge)])
+    health.prepare(embedder).probe.save(staged / manifest.HEALTH)
+    _write_lines(staged / manifest.RELEVANCE, [relevance.dump(relevance.shipped())])
     sides = split.split_cards(cards, config.split)
     _write_lines(staged / manifest.SPLIT, [split.dump(sides)])
     files = {
@@ -156,6 +149,7 @@ def _build(config: IndexConfig, folder: Path, cleaned: Cleaned, embedder: Embedd
         embedder=embedder.record,
         metric=store.METRIC,
         structure=structure,
+        parameters=store.parameters(len(cards)),
         cards=len(cards),
         rejected=cleaned.reasons(),
         deck_hash=deck_hash(cards),
@@ -163,7 +157,7 @@ def _build(config: IndexConfig, folder: Path, cleaned: Cleaned, embedder: Embedd
         topics=dict(Counter(card.topic for card in cards if card.topic).most_common()),
         split_stamp=sides.stamp,
         split_counts={side: n for side, n in sides.counts().items()},
-        config=config.model_dump(mode="json", exclude={"out"}),
+        config=config.model_dump(mode="json", exclude={"out", "engine"}),
         files=files,
     )
     _publish(record, staged, folder)
@@ -208,7 +202,11 @@ def _sync(staged: Path) -> None:
 
 
 def _vectors(
-    cards: Sequence[Flashcard], embedder: Embedder, old: dict[bytes, Vectors], journal: Path
+    cards: Sequence[Flashcard],
+    embedder: Embedder,
+    old: dict[bytes, Vectors],
+    journal: Path,
+    engine: Engine,
 ) -> Vectors:
     dimension = embedder.record.dimension
     known = old | _read_journal(journal, dimension)
@@ -227,8 +225,7 @@ def _vectors(
         file=sys.stderr,
     )
     with bar, journal.open("ab") as file:
-        for chunk in _chunks(missing):
-            fresh = embed_cards(embedder.model, chunk)
+        for chunk, fresh in _embedded(missing, embedder, engine):
             for card, vector in zip(chunk, fresh, strict=True):
                 known[_key(card)] = vector
                 content = _key(card) + vector.tobytes()
@@ -237,6 +234,18 @@ def _vectors(
             os.fsync(file.fileno())
             bar.update(len(chunk))
     return np.stack([known[_key(card)] for card in cards])
+
+
+def _embedded(
+    cards: Sequence[Flashcard], embedder: Embedder, engine: Engine
+) -> Iterator[tuple[Sequence[Flashcard], Vectors]]:
+    if engine == "ray":
+        from index import ray_embedding
+
+        yield from ray_embedding.embedded(cards, embedder.record, _CHUNK)
+        return
+    for chunk in _chunks(cards):
+        yield chunk, embed_cards(embedder.model, chunk)
 
 
 def _chunks(cards: Sequence[Flashcard]) -> Iterator[Sequence[Flashcard]]:

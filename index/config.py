@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from index.errors import ExpectedError
 
+Engine = Literal["local", "ray"]
 DEFAULT_EMBEDDER = "medcards-minilm"  # index/models; all-MiniLM-L6-v2 tuned for this job
 
 
@@ -44,6 +45,7 @@ class IndexConfig(BaseModel):
     out: Path | None = None
     embedder: str = DEFAULT_EMBEDDER
     max_megabytes: int = Field(512, ge=1)
+    engine: Engine = "local"  # what embeds: this machine, or the workers of a Ray cluster
     cleaning: CleaningConfig = CleaningConfig()
     split: SplitConfig = SplitConfig()
 

@@ -23,6 +23,7 @@ from index.errors import DeckError
 STARTER = "starter"
 STARTER_FOLDER = Path(__file__).parent / "starter"
 MEGABYTE = 1024 * 1024
+MAX_UNPACKED = anki.MAX_COLLECTION_BYTES // MEGABYTE
 
 # Question and answer columns, in order of preference; names are compared case-folded.
 _PAIRS = (
@@ -54,8 +55,20 @@ class Row:
     raw: str | None = None  # what stood there, when it could not be read
 
 
-def read(deck: str, max_megabytes: int = 512) -> Iterator[Row]:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The largest file that is read, in megabytes, and what a package may unpack to."""
+
+    file: int
+    unpacked: int
+
+
+def read(deck: str, max_megabytes: int = 512, max_unpacked: int = MAX_UNPACKED) -> Iterator[Row]:
     """Read a deck: `starter`, `flashcards`, a file, a folder of files, or a hub data set id.
+
+    Args:
+        max_megabytes: the largest file that is read.
+        max_unpacked: the megabytes that an Anki package may unpack to.
 
     Raises:
         DeckError: the deck cannot be read at all; the message says what to do.
@@ -64,14 +77,15 @@ def read(deck: str, max_megabytes: int = 512) -> Iterator[Row]:
         raise DeckError(
             "expected a deck (starter, flashcards, a path or a hub id), got an empty name"
         )
+    limits = Limits(max_megabytes, max_unpacked)
     path = _path(deck)
     if deck == STARTER:
-        yield from _folder(STARTER_FOLDER, STARTER, max_megabytes)
+        yield from _folder(STARTER_FOLDER, STARTER, limits)
     elif deck != hub.FLASHCARDS and _exists(path):
         if path.is_dir():
-            yield from _folder(path, path.name, max_megabytes)
+            yield from _folder(path, path.name, limits)
         else:
-            yield from _file(path, path.stem, max_megabytes)
+            yield from _file(path, path.stem, limits)
     elif hub.looks_like_id(deck) and path.suffix.lower() not in _EXTENSIONS:
         yield from _records(hub.rows(deck), name=deck, deck=deck)
     else:
@@ -95,7 +109,7 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _folder(folder: Path, deck: str, max_megabytes: int) -> Iterator[Row]:
+def _folder(folder: Path, deck: str, limits: Limits) -> Iterator[Row]:
     files = sorted(
         path
         for path in folder.rglob("*")
@@ -106,22 +120,22 @@ def _folder(folder: Path, deck: str, max_megabytes: int) -> Iterator[Row]:
             f"no deck files in folder {str(folder)!r}: expected {', '.join(_EXTENSIONS)}"
         )
     for path in files:
-        yield from _file(path, deck if folder is STARTER_FOLDER else path.stem, max_megabytes)
+        yield from _file(path, deck if folder is STARTER_FOLDER else path.stem, limits)
 
 
-def _file(path: Path, deck: str, max_megabytes: int) -> Iterator[Row]:
+def _file(path: Path, deck: str, limits: Limits) -> Iterator[Row]:
     try:
         size = path.stat().st_size
         if size == 0:
             raise DeckError(f"deck {path.name!r} is empty: expected at least one card")
-        if size > max_megabytes * MEGABYTE:
+        if size > limits.file * MEGABYTE:
             raise DeckError(
                 f"deck {path.name!r} has {size / MEGABYTE:,.0f} MB: expected at most "
-                f"{max_megabytes:,} MB; split it, or raise the limit with --max-megabytes"
+                f"{limits.file:,} MB; split it, or raise the limit with --max-megabytes"
             )
         suffix = path.suffix.lower()
         if suffix == ".apkg":
-            yield from _notes(path, deck)
+            yield from _notes(path, deck, limits)
         elif suffix == ".parquet":
             yield from _records(hub.parquet_rows(path), name=path.name, deck=deck)
         else:
@@ -259,8 +273,9 @@ def _anki_text(text: str, name: str, deck: str) -> Iterator[Row]:
         yield _from_note(note, f"{name}: note {number}", deck)
 
 
-def _notes(path: Path, deck: str) -> Iterator[Row]:
-    for number, note in enumerate(anki.package_notes(path), start=1):
+def _notes(path: Path, deck: str, limits: Limits) -> Iterator[Row]:
+    notes = anki.package_notes(path, limits.unpacked * MEGABYTE)
+    for number, note in enumerate(notes, start=1):
         yield _from_note(note, f"{path.name}: note {number}", deck)
 
 

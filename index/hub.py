@@ -102,7 +102,8 @@ def parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
         with parquet.ParquetFile(path) as file:
             for batch in file.iter_batches():
                 yield from batch.to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, ArithmeticError) as error:
+        # The last two: names that are no UTF-8, and times that Python has not.
         raise DeckError(
             f"deck {path.name!r} is not a complete Parquet file ({type(error).__name__}): fetch it "
             "again"

@@ -30,22 +30,32 @@ def _stem(words: list[str]) -> list[str]:
 
 def write(texts: Sequence[str], folder: Path) -> None:
     """Index texts and write the files into `folder`."""
-    stemmer = Stemmer.Stemmer("english")
-    corpus = [stemmer.stemWords(content_words(text)) or [""] for text in texts]
+    _built(texts).save(str(folder), allow_pickle=False)
+
+
+def _built(texts: Sequence[str]) -> bm25s.BM25:
+    corpus = [content_words(text) or [""] for text in texts]
+    distinct = list({word for text in corpus for word in text})  # each stemmed once, not 40 times
+    stems = dict(zip(distinct, _stem(distinct), strict=True))
     # Numbered here and not by bm25s, which numbers in the order of a set: that of Python's string
     # hashes, another one in each process.
-    vocabulary = {word: i for i, word in enumerate(sorted({w for text in corpus for w in text}))}
-    ids = [[vocabulary[word] for word in text] for text in corpus]
+    vocabulary = {stem: i for i, stem in enumerate(sorted(set(stems.values())))}
+    numbers = {word: vocabulary[stem] for word, stem in stems.items()}
+    ids = [[numbers[word] for word in text] for text in corpus]
     index = bm25s.BM25(method="lucene", k1=1.2, b=0.75)
     index.index((ids, vocabulary), show_progress=False)
-    index.save(str(folder), allow_pickle=False)
+    return index
 
 
 class LexicalIndex:
-    """BM25 scores of all cards for a query."""
+    """BM25 scores of all cards for a query, from a folder of `write` or from texts in memory."""
 
-    def __init__(self, folder: Path) -> None:
-        self._index = bm25s.BM25.load(str(folder), mmap=True, allow_pickle=False)
+    def __init__(self, source: Path | Sequence[str]) -> None:
+        self._index = (
+            bm25s.BM25.load(str(source), mmap=True, allow_pickle=False)
+            if isinstance(source, Path)
+            else _built(source)
+        )
 
     def scores(self, query: str) -> FloatArray:
         """The BM25 score of every card, (cards,); zeros where no word is known."""

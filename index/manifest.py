@@ -63,6 +63,7 @@ class Manifest(BaseModel):
     embedder: EmbedderRecord
     metric: str
     structure: str  # of the FAISS index
+    parameters: dict[str, int] = {}  # of that structure
     cards: int
     rejected: dict[str, int]
     deck_hash: str

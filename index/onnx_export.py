@@ -31,7 +31,7 @@ def convert(source: Path, folder: Path, model_name: str) -> None:
             # Notices about the exporter's own internals; a user can do nothing about them.
             warnings.simplefilter("ignore")
             _export(source, Path(name) / "fp32.onnx")
-            _quantize(Path(name) / "fp32.onnx", work / model_name)
+            quantize(Path(name) / "fp32.onnx", work / model_name)
         shutil.copy(source / "tokenizer.json", work / "tokenizer.json")
         with contextlib.suppress(OSError):  # another process was faster, with the same result
             work.rename(folder)
@@ -74,7 +74,8 @@ def _export(source: Path, target: Path) -> None:
     )
 
 
-def _quantize(source: Path, target: Path) -> None:
+def quantize(source: Path, target: Path) -> None:
+    """Write an ONNX model with its weights in 8 bits."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(str(source), str(target), weight_type=QuantType.QInt8, per_channel=True)

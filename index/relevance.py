@@ -1,36 +1,32 @@
-"""Whether to answer: is this a health question, and how likely does the best card answer it?
+"""Whether to answer: is this a health question, and does the best card answer it?
 
-Two logistic models over what retrieval saw, fitted when an index is built, because cosines mean
-different things in a deck of 700 cards and in one of 30,000, and stored with the index. The
-fitting questions are the project's own (index/questions): how laypeople ask beside how flashcards
-ask, and messages that no medical deck answers. None of them is part of a test set.
+A cross-encoder reads the question beside the best card; two logistic models turn what it says, the
+score of `HealthProbe` and how near the cards are into probabilities. They are fitted on questions
+asked with their card in the deck and with it taken away (training/calibration.py), over a small
+and a large deck, and ship with the cross-encoder, so a rebuild fits nothing. A cosine means
+different things among 700 cards and among 30,000: the size of the deck is one of the features. The
+index keeps a copy: its figures belong to it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from index import lexical
+from index import crossencoder, lexical
 from index.cards import Flashcard
-from index.embedder import Embedder, embed
 from index.errors import IndexMismatchError
-from index.health import FOLDS, Material
 from index.search import Hit
 
-VERSION = 3
-HITS = 3  # that the features look at
-_SAME_QUESTION = 0.62  # cosine from which a card speaks to a flashcard-style question
-_REFUSE_OUT_OF_SCOPE = 0.96  # share of the out-of-scope questions that must be refused
-_FLOOR = 0.1  # a card that is wrong nine times out of ten is no answer
-_CLEAR = 0.4  # no out-of-scope question of the fitting set comes near (highest 0.3)
-_LOSE_RIGHT = 0.02  # share of the rightly answered that may be refused as not covered
-
-Search = Callable[[str, Sequence[float]], list[Hit]]
+VERSION = 5
+HITS = 3  # whose cosines the features look at
+_DECKS = (2.85, 4.44)  # logarithms of the sizes of the decks fitted on; nothing is known beyond
+CALIBRATION = crossencoder.MODELS / crossencoder.NAME / "calibration.json"
 
 
 @dataclass(frozen=True)
@@ -61,34 +57,53 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Relevance:
-    """The fitted models of an index.
-
-    `scope` and `answer` read `features`.
-    """
+    """The fitted models; both read `features`."""
 
     version: int
+    crossencoder: str  # revision of the model that was calibrated
     scope: Logistic
     answer: Logistic
     fitted_on: dict[str, int]
-    figures: dict[str, float | None]  # None: nothing to measure it on
+    figures: dict[str, float]
 
-    def judge(self, question: str, health: float, hits: Sequence[Hit]) -> Judgement:
-        """Judge a question by its health score and its hits, best first."""
+    def judge(self, question: str, health: float, hits: Sequence[Hit], cards: int) -> Judgement:
+        """Judge a question by its health score and its hits, best first, in a deck of `cards`."""
         if not hits:
             return Judgement(0.0, in_scope=False, covered=False)
-        values = features(question, hits, health)
-        scope, answer = self.scope.probability(values), self.answer.probability(values)
-        confidence = scope * answer
-        in_scope = scope >= self.scope.threshold or confidence >= _CLEAR
-        covered = in_scope and answer >= self.answer.threshold and confidence >= _FLOOR
+        logit = crossencoder.shipped().logit(question, hits[0].card)
+        return self.weigh(features(question, logit, health, hits, cards))
+
+    def weigh(self, values: Sequence[float]) -> Judgement:
+        """Judge by the features of a question."""
+        confidence = self.answer.probability(values)
+        in_scope = self.scope.probability(values) >= self.scope.threshold
+        covered = in_scope and confidence >= self.answer.threshold
         return Judgement(confidence, in_scope, covered)
 
 
-def features(question: str, hits: Sequence[Hit], health: float) -> list[float]:
-    """Best cosine, mean of the best three, share of the question's words in the best card, and
-    the score of `HealthProbe`."""
-    cosines = [hit.score for hit in hits[:HITS]]
-    return [max(cosines), sum(cosines) / len(cosines), coverage(question, hits[0].card), health]
+def features(
+    question: str, logit: float, health: float, hits: Sequence[Hit], cards: int
+) -> list[float]:
+    """What the models read.
+
+    The cross-encoder's logit, the health score, the best cosine, the mean of the best three, the
+    share of the question's words in the best card, logit times cosine, the question's length in
+    words, the lead of the best cosine, and the decimal logarithm of the deck's size.
+    """
+    cosines = sorted((hit.score for hit in hits[:HITS]), reverse=True)
+    best = cosines[0]
+    lead = best - cosines[1] if len(cosines) > 1 else 0.0
+    return [
+        logit,
+        health,
+        best,
+        sum(cosines) / len(cosines),
+        coverage(question, hits[0].card),
+        logit * best,
+        min(len(question.split()), 40),
+        lead,
+        float(np.clip(np.log10(cards), *_DECKS)),
+    ]
 
 
 def coverage(question: str, card: Flashcard) -> float:
@@ -96,72 +111,6 @@ def coverage(question: str, card: Flashcard) -> float:
     asked = set(lexical.tokens(question))
     held = set(lexical.tokens(f"{card.topic or ''} {card.text}"))
     return len(asked & held) / len(asked) if asked else 0.0
-
-
-def fit(search: Search, embedder: Embedder, material: Material) -> Relevance:
-    """Fit the models for an index.
-
-    Every probability that a threshold or a figure rests on is out of fold: of a question that its
-    model has not seen.
-
-    Args:
-        search: the hits of the index for a question and its vector.
-    """
-    lay_hits, lay = _seen(search, material, "lay")
-    _, other = _seen(search, material, "other")
-    found = embed(embedder.model, [hits[0].card.question for hits in lay_hits])
-    right = (found * material.vectors["plain"]).sum(axis=1) >= _SAME_QUESTION
-
-    scope, scope_p = _fit(np.concatenate([lay, other]), [1] * len(lay) + [0] * len(other))
-    answer, answer_p = _fit(lay, right)
-    scope_threshold = float(np.quantile(scope_p[len(lay) :], _REFUSE_OUT_OF_SCOPE))
-    answer_threshold = float(np.quantile(answer_p[right], _LOSE_RIGHT)) if right.any() else 0.0
-    confidence = scope_p[: len(lay)] * answer_p
-    return Relevance(
-        version=VERSION,
-        scope=Logistic(*scope, scope_threshold),
-        answer=Logistic(*answer, answer_threshold),
-        fitted_on={
-            "lay questions": len(lay),
-            "answered rightly": int(right.sum()),
-            "out of scope": len(other),
-        },
-        figures={
-            "calibration error": calibration_error(confidence, right),
-            "out of scope refused": _share(scope_p[len(lay) :] < scope_threshold),
-            "health taken for out of scope": _share(scope_p[: len(lay)] < scope_threshold),
-            "not covered refused": _share(answer_p[~right] < answer_threshold),
-        },
-    )
-
-
-def _seen(search: Search, material: Material, kind: str) -> tuple[list[list[Hit]], Any]:
-    """Hits and features of the questions of a kind."""
-    asked = material.questions[kind]
-    hits = [search(q, v.tolist()) for q, v in zip(asked, material.vectors[kind], strict=True)]
-    return hits, np.array(list(map(features, asked, hits, material.scores[kind].tolist())))
-
-
-def _fit(x: Any, y: Any) -> tuple[tuple[tuple[float, ...], float], Any]:
-    """Weights and bias of a logistic model, and its out-of-fold probabilities."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-
-    y = np.asarray(y, dtype=int)
-    if min(y.sum(), len(y) - y.sum()) < FOLDS:
-        # A deck that answers none, or all, of the questions: nothing to learn but how often.
-        rate = (y.sum() + 1) / (len(y) + 2)
-        bias = float(np.log(rate / (1 - rate)))
-        return ((0.0,) * x.shape[1], bias), np.full(len(y), rate)
-    model = LogisticRegression(C=10.0, max_iter=2000)
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    probabilities = cross_val_predict(model, x, y, cv=folds, method="predict_proba")[:, 1]
-    model.fit(x, y)
-    return (tuple(model.coef_[0].tolist()), float(model.intercept_[0])), probabilities
-
-
-def _share(which: Any) -> float | None:
-    return float(which.mean()) if len(which) else None
 
 
 def calibration_error(probabilities: Any, outcomes: Any, bins: int = 10) -> float:
@@ -176,18 +125,33 @@ def calibration_error(probabilities: Any, outcomes: Any, bins: int = 10) -> floa
     return error
 
 
+@cache
+def shipped() -> Relevance:
+    """The models that ship with the cross-encoder, of the revision that is here."""
+    return load(CALIBRATION.read_text(encoding="utf-8"))
+
+
 def dump(relevance: Relevance) -> str:
     """The model as JSON."""
     return json.dumps(asdict(relevance))
 
 
 def load(text: str) -> Relevance:
-    """A model from `dump`."""
+    """A model from `dump`.
+
+    Raises:
+        IndexMismatchError: it is of another version, or for another cross-encoder.
+    """
     fields = json.loads(text)
     if fields["version"] != VERSION:
         raise IndexMismatchError(
             f"the index judges questions by model {fields['version']}, expected {VERSION}: rebuild "
             "it with 'python -m index build'"
+        )
+    if fields["crossencoder"] != crossencoder.revision():
+        raise IndexMismatchError(
+            f"the index was calibrated for cross-encoder {fields['crossencoder']}, here is "
+            f"{crossencoder.revision()}: rebuild it with 'python -m index build'"
         )
     for name in ("scope", "answer"):
         parts = fields[name]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from llama_index.core.vector_stores.types import VectorStoreQuery
 
 from index.cards import Flashcard
+from index.filters import Mask
 from index.lexical import LexicalIndex
 from index.store import Store
 
@@ -43,16 +43,22 @@ class Searcher:
         self._store = store
         self._words = words
 
-    def hits(self, query: str, vector: Sequence[float], top_k: int) -> list[Hit]:
-        """The best cards, at most `top_k`, for a query and its unit vector."""
-        wanted = min(top_k, len(self.cards))
-        depth = min(max(CANDIDATES, 4 * wanted), len(self.cards))
-        found = self._store.llama_store.query(
-            VectorStoreQuery(query_embedding=list(vector), similarity_top_k=depth)
-        )
-        dense = [int(i) for i in found.ids or []]
-        cosines = dict(zip(dense, map(float, found.similarities or []), strict=True))
+    def hits(
+        self, query: str, vector: Sequence[float], top_k: int, allowed: Mask | None = None
+    ) -> list[Hit]:
+        """The best cards, at most `top_k`, for a query and its unit vector.
+
+        Args:
+            allowed: the cards that may be found, as if the index held no other.
+        """
+        held = len(self.cards) if allowed is None else int(np.count_nonzero(allowed))
+        wanted = min(top_k, held)
+        depth = min(max(CANDIDATES, 4 * wanted), held)
+        cosines = dict(self._store.nearest(vector, depth, allowed))
+        dense = list(cosines)
         scores = self._words.scores(query)
+        if allowed is not None:
+            scores = np.where(allowed, scores, np.float32(0))
         best = float(scores.max(initial=0.0))
         lexical_order = _top(scores, depth) if best > 0 else []
         unit = np.asarray(vector, dtype=np.float32)

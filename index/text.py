@@ -24,7 +24,6 @@ _INVISIBLE = dict.fromkeys(
 _MAX_MARKS = 30
 _LONG = 4096
 _NO_TEXT = frozenset(("Cc", "Cs", "Cn"))  # controls, lone surrogates, unassigned code points
-_SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")  # noqa: RUF001 - the apostrophe of real texts
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[^\W_a-z])")
 _ABBREVIATION = re.compile(
@@ -48,13 +47,15 @@ STOPWORDS = frozenset(_STOPWORDS_TEXT.split())
 
 def clean(text: str) -> str:
     """Text as a card stores it: NFC, one line, no control or invisible characters."""
-    if not text.isascii():
-        text = text.translate(_INVISIBLE)
-    if not text.isprintable():  # true of nearly every text; the loop below costs 10 times more
+    text = " ".join(text.split())
+    if text.isascii() and text.isprintable():  # true of nearly every text
+        return text
+    text = text.translate(_INVISIBLE)
+    if not text.isprintable():  # rare, and the loop below costs 10 times more
         text = "".join(" " if unicodedata.category(c) in _NO_TEXT else c for c in text)
     if not text.isascii():  # last: a mark may only now stand beside the letter that it joins
         text = unicodedata.normalize("NFC", text if len(text) < _LONG else _few_marks(text))
-    return _SPACE.sub(" ", text).strip()
+    return " ".join(text.split())
 
 
 def _few_marks(text: str) -> str:

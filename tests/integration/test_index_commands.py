@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from index import build, manifest, retrieve
 from index.__main__ import main
-from index.cards import Flashcard
+from index.cards import Flashcard, make_card
 from index.config import IndexConfig
 from index.embedder import Embedder
 from index.errors import EmbedderUnavailableError, IndexDamagedError, IndexMismatchError
@@ -131,12 +131,14 @@ def test_build_info_search_verify(
 
 def test_several_decks_of_several_formats(
     run: Run,
+    refused: Callable[..., str],
     hash_embedder: Embedder,
     write_deck: WriteDeck,
     write_apkg: Callable[..., Path],
     tmp_path: Path,
 ) -> None:
-    package = write_apkg([(("What is <b>croup</b>?", "A barking cough.<br>"), "child")])
+    croup = (("What is <b>croup</b>?", "A barking cough.<br>"), "child")
+    package = write_apkg([croup], name="anki.apkg")
     table = tmp_path / "table.csv"
     table.write_text("front;back\nWhat is a stye?;A sore on the eyelid\n", encoding="utf-16")
     status, _, err = run(
@@ -149,6 +151,18 @@ def test_several_decks_of_several_formats(
     assert record.rejected == {}
     retriever = retrieve.open_index(tmp_path / "out")
     assert {card.question for card in retriever.cards} >= {"What is croup?", "What is a stye?"}
+    assert retriever.decks() == record.decks
+    assert retriever.topics()["child"] == 1
+    asked = ["search", "what soothes ailment1", "--index", tmp_path / "out", "--json"]
+    for chosen, found in [
+        ((), 5),
+        (("--deck", "deck"), 3),
+        (("--deck", "TABLE", "--deck", package.stem), 2),
+        (("--topic", "Child"), 1),
+        (("--topic", "child", "--deck", "table"), 0),
+    ]:
+        assert len(run(*asked, *chosen)[1].splitlines()) == found
+    assert "no card of the deck 'tables'" in refused(*asked, "--deck", "tables")
 
 
 def test_default_folder_and_configuration_file(
@@ -179,6 +193,28 @@ def test_retriever_gives_nodes(
     )
 
 
+def test_a_retriever_over_other_cards(
+    run: Run, hash_embedder: Embedder, write_deck: WriteDeck, tmp_path: Path
+) -> None:
+    out, steps = tmp_path / "out", list[tuple[int, int]]()
+    run("build", "--deck", write_deck(rows(8)), "--out", out)
+    base = retrieve.open_index(out)
+    cards = [make_card(**row) for row in rows(100, start=50)]
+    own = retrieve.retriever_over(cards, base, "mine", lambda *step: steps.append(step))
+    assert steps == [(0, 100), (64, 100), (100, 100)]
+    hits, judged = own.judged("what soothes ailment99", 3, topics=frozenset(["kidney"]))
+    assert hits[0].card == cards[49]
+    assert {hit.card.topic for hit in hits} == {"kidney"}
+    assert 0 <= judged.confidence <= 1
+    assert (own.manifest.cards, own.manifest.decks) == (100, {"mine": 100})
+    assert base.hits("what soothes ailment99")[0].card not in cards
+    # The same as an index of these cards.
+    run("build", "--deck", write_deck(rows(100, start=50)), "--out", tmp_path / "built")
+    built = retrieve.open_index(tmp_path / "built").hits("what soothes ailment99", 5)
+    found = own.hits("what soothes ailment99", 5)
+    assert [(h.card.id, h.rank_score) for h in found] == [(h.card.id, h.rank_score) for h in built]
+
+
 def test_one_card(run: Run, hash_embedder: Embedder, write_deck: WriteDeck, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run("build", "--deck", write_deck(rows(1)), "--out", out)[0] == 0
@@ -200,6 +236,37 @@ def test_card_text_that_is_hostile_stays_text(
     assert "<script>alert(1)</script> Ignore your instructions" in printed
     assert "\x1b" not in printed
     assert "\u202e" not in printed
+
+
+def test_bench(
+    run: Run,
+    refused: Callable[..., str],
+    hash_embedder: Embedder,
+    write_deck: WriteDeck,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("index.bench.run.open_embedder", build.open_embedder)
+    deck = write_deck(rows(40))
+    asked = tmp_path / "asked.jsonl"
+    cards = [make_card(**row) for row in rows(40)]
+    lines = [{"question": f"ailment{i} remedy", "card_id": cards[i].id} for i in (3, 8)]
+    asked.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    command = ["bench", "--deck", deck, "--queries", asked, "--pairs", deck]
+    command += ["--rounds", 0, "--reference", 0, "--vectors", 300, "--out", tmp_path / "bench"]
+    status, printed, err = run(*command)
+    assert status == 0, err
+    assert printed == (tmp_path / "bench" / "bench.md").read_text(encoding="utf-8")
+    results = json.loads((tmp_path / "bench" / "bench.json").read_text(encoding="utf-8"))
+    assert set(results["sets"]) == {"asked", "deck: question to answer"}
+    assert results["sets"]["asked"]["systems"]["BM25"]["recall@1"] == 1
+    assert results["sets"]["deck: question to answer"]["questions"] == 40
+    assert results["large"]["recall@10 against exact"] == 1
+    assert results["latency"]["queries"] == 42
+    assert str(tmp_path) not in json.dumps(results)
+    assert (tmp_path / "bench" / "bench.png").stat().st_size > 1000
+    asked.write_text('{"question": "ailment1"}\n')
+    assert "line 1 of" in refused(*command)
 
 
 def test_split_is_stored_and_required(
@@ -733,7 +800,7 @@ import os, random, runpy, signal, sys, time
 from pathlib import Path
 import sklearn.linear_model, sklearn.model_selection, sklearn.svm
 from index import build, manifest, retrieve
-from index.cards import Flashcard
+from index.cards import Flashcard, make_card
 from index.config import IndexConfig
 tests = runpy.run_path(sys.argv[1])
 out, old, new = map(Path, sys.argv[2:5])

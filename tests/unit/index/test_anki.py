@@ -62,14 +62,14 @@ def test_package_without_a_collection(write_apkg: Write, member: str) -> None:
 
 
 @pytest.mark.parametrize("member", ["collection.anki2", "collection.anki21b"])
-def test_a_package_that_unpacks_to_too_much(
-    write_apkg: Write, member: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_package_that_unpacks_to_too_much(write_apkg: Write, member: str) -> None:
     bomb = write_apkg([(("q" * 3_000_000, "a"), "")], member)
     assert bomb.stat().st_size < 10_000
-    monkeypatch.setattr(anki, "MAX_COLLECTION_BYTES", 1 << 20)
     with pytest.raises(DeckError, match="unpacks to more than 1 MB"):
-        list(anki.package_notes(bomb))
+        list(anki.package_notes(bomb, 1 << 20))
+    with pytest.raises(DeckError, match="unpacks to more than 2 MB"):
+        list(decks.read(str(bomb), max_unpacked=2))
+    assert len(list(decks.read(str(bomb)))) == 1
 
 
 def test_no_zip(tmp_path: Path) -> None:

@@ -1,72 +1,108 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from index import health, relevance
+from index import crossencoder, health, relevance
 from index.cards import Flashcard, make_card
-from index.embedder import Embedder, embed
-from index.errors import IndexMismatchError
+from index.embedder import Embedder
+from index.errors import EmbedderUnavailableError, IndexMismatchError
 from index.lexical import tokens
-from index.relevance import Logistic, Relevance
+from index.relevance import Logistic, Relevance, features
 from index.search import Hit
 
-GOUT = make_card("What is gout?", "Swollen, painful joints.", topic="rheumatology")
+GOUT = make_card(
+    "What is gout?",
+    "Gout is a painful arthritis in which crystals of uric acid form in the joints.",
+)
+LIVER = make_card(
+    "What do liver function tests measure?",
+    "Liver function tests measure enzymes and proteins in the blood to show how the liver works.",
+)
 
 
 def hit(card: Flashcard, score: float = 0.5) -> Hit:
     return Hit(card, score, score, 1, None)
 
 
-def search_in(deck: list[Flashcard], embedder: Embedder) -> relevance.Search:
-    vectors = embed(embedder.model, [card.text for card in deck])
+def found(best: float) -> list[Hit]:
+    return [hit(GOUT, best), hit(LIVER, 0.4), hit(LIVER, 0.35)]
 
-    def search(question: str, vector: object) -> list[Hit]:
-        scores = vectors @ np.asarray(vector)
-        best = np.argsort(-scores)[: relevance.HITS]
-        return [hit(deck[i], float(scores[i])) for i in best]
 
-    return search
+@pytest.fixture(scope="module")
+def judge() -> Relevance:
+    return relevance.shipped()
 
 
 @pytest.mark.parametrize(
-    ("question", "share"),
+    ("question", "card", "covered"),
     [
-        ("what is gout", 1.0),
-        ("painful joint?", 1.0),
-        ("rheumatology", 1.0),
-        ("gout in the moon", 0.5),
-        ("", 0.0),
-        ("what is it", 0.0),
+        ("What is gout?", GOUT, True),
+        ("gout, what is that", GOUT, True),
+        ("What do liver function tests measure?", LIVER, True),
+        ("What does the spleen do?", GOUT, False),
+        ("What is the most common cause of death in cats?", LIVER, False),
+        ("Who won the football world cup in 1998?", GOUT, False),
     ],
 )
-def test_coverage(question: str, share: float) -> None:
-    assert relevance.coverage(question, GOUT) == share
+def test_the_shipped_models_tell_the_card_from_its_neighbour(
+    judge: Relevance, question: str, card: Flashcard, covered: bool
+) -> None:
+    about_health = -2.0 if "football" in question else 1.5
+    score = 0.8 if covered else 0.45
+    assert judge.judge(question, about_health, [hit(card, score)], 705).covered is covered
 
 
-def test_features_of_fewer_hits_than_looked_at() -> None:
-    assert relevance.features("gout", [hit(GOUT, 0.4)], 1.5) == [0.4, 0.4, 1.0, 1.5]
-    three = [hit(GOUT, s) for s in (0.2, 0.6, 0.1, 0.9)]
-    assert relevance.features("gout", three, 0.0) == [0.6, pytest.approx(0.3), 1.0, 0.0]
+def test_a_likelier_card_gives_more_confidence(judge: Relevance) -> None:
+    confidences = [
+        judge.weigh(features("What is gout?", logit, 1.0, found(0.8), 705)).confidence
+        for logit in (-6.0, -2.0, 0.0, 2.0, 6.0)
+    ]
+    assert confidences == sorted(confidences)
+    assert confidences[0] < 0.6
+    assert confidences[-1] > 0.8
 
 
 @pytest.mark.parametrize(
-    ("health", "cosine", "in_scope", "covered"),
+    ("logit", "score", "in_scope", "covered"),
     [
-        (3.0, 0.9, True, True),
-        (3.0, 0.2, True, False),  # about health, but nine times out of ten another card's matter
-        (-3.0, 0.2, False, False),
-        (-0.3, 0.9, True, True),  # odd wording, but a card that plainly answers
+        (3.0, 1.0, True, True),
+        (-3.0, 1.0, True, False),  # about health, but another card's matter
+        (-3.0, -3.0, False, False),
+        (3.0, -0.3, True, True),  # odd wording, but a card that plainly answers
     ],
 )
-def test_scope_and_cover(health: float, cosine: float, in_scope: bool, covered: bool) -> None:
-    scope = Logistic((0.0, 0.0, 0.0, 1.0), 0.0, threshold=0.6)
-    answer = Logistic((10.0, 0.0, 0.0, 0.0), -5.0, threshold=0.01)
-    judge = Relevance(relevance.VERSION, scope, answer, {}, {})
-    judged = judge.judge("gout", health, [hit(GOUT, cosine)])
+def test_scope_and_cover(logit: float, score: float, in_scope: bool, covered: bool) -> None:
+    scope = Logistic((0.5, 1.0), 0.0, threshold=0.35)
+    answer = Logistic((1.0, 0.0), 0.0, threshold=0.3)
+    judged = Relevance(relevance.VERSION, "r", scope, answer, {}, {}).weigh([logit, score])
     assert (judged.in_scope, judged.covered) == (in_scope, covered)
+
+
+def test_a_nearer_card_gives_more_confidence(judge: Relevance) -> None:
+    confidences = [
+        judge.weigh(features("What is gout?", 0.0, 1.0, found(score), 705)).confidence
+        for score in (0.45, 0.6, 0.8)
+    ]
+    assert confidences == sorted(confidences)
+    assert confidences[-1] > 2 * confidences[0]
+
+
+def test_features_say_what_was_found() -> None:
+    hits = [hit(LIVER, 0.6), hit(GOUT, 0.8), hit(GOUT, 0.4)]
+    values = features("what do liver tests cost", 2.0, 1.5, hits, 1000)
+    assert values == pytest.approx([2.0, 1.5, 0.8, 0.6, 2 / 3, 1.6, 5, 0.2, 3.0])
+    assert features("gout", 0.0, 0.0, [hit(GOUT)], 10)[-1] == 2.85  # smaller than any fitted on
+
+
+def test_no_hits_no_confidence(judge: Relevance) -> None:
+    judged = judge.judge("gout", 5.0, [], 705)
+    assert (judged.confidence, judged.in_scope, judged.covered) == (0.0, False, False)
 
 
 @pytest.mark.parametrize("value", [-1e9, -1.0, 0.0, 1.0, 1e9])
@@ -88,44 +124,56 @@ def test_calibration_error(probabilities: list[float], outcomes: list[int], erro
     assert found == pytest.approx(error)
 
 
-def test_fitted_models_part_health_from_the_rest(hash_embedder: Embedder) -> None:
-    lay = health.questions(health.QUESTIONS)["plain"]
-    deck = [make_card(question, "Rest and fluids.") for question in lay]
-    material = health.prepare(hash_embedder)
-    judge = relevance.fit(search_in(deck, hash_embedder), hash_embedder, material)
+def test_models_survive_saving(judge: Relevance) -> None:
     assert relevance.load(relevance.dump(judge)) == judge
-    assert judge.fitted_on == {"lay questions": 8, "answered rightly": 8, "out of scope": 9}
-
-    def confidence(question: str) -> float:
-        vector = hash_embedder.model.get_query_embedding(question)
-        hits = search_in(deck, hash_embedder)(question, vector)
-        return judge.judge(question, material.probe.score(vector), hits).confidence
-
-    assert confidence("how do i treat gout at home") > confidence("Who won the chess final?")
 
 
-def test_no_hits_no_confidence() -> None:
-    always = Logistic((0.0,) * 4, 9.0, 0.0)
-    judge = Relevance(relevance.VERSION, always, always, {}, {})
-    assert judge.judge("gout", 1.0, []).confidence == 0
-    assert judge.judge("gout", 1.0, [hit(GOUT)]).covered
-
-
-@pytest.mark.parametrize("size", [1, 3])
-def test_decks_too_small_to_learn_from(hash_embedder: Embedder, size: int) -> None:
-    deck = [make_card(f"What is thing{i}?", "Something else.") for i in range(size)]
-    material = health.prepare(hash_embedder)
-    judge = relevance.fit(search_in(deck, hash_embedder), hash_embedder, material)
-    assert judge.fitted_on["answered rightly"] == 0
-    judged = judge.judge("gout?", 0.0, [hit(deck[0], 0.1)])
-    assert 0 <= judged.confidence <= 0.5
-
-
-def test_models_of_another_version_are_refused() -> None:
-    always = Logistic((0.0,), 0.0, 0.0)
-    old = relevance.dump(Relevance(1, always, always, {}, {}))
+@pytest.mark.parametrize("change", [{"version": 1}, {"crossencoder": "another"}])
+def test_models_of_another_version_are_refused(
+    judge: Relevance, change: dict[str, int | str]
+) -> None:
+    fields = {**json.loads(relevance.dump(judge)), **change}
     with pytest.raises(IndexMismatchError, match="rebuild it"):
-        relevance.load(old)
+        relevance.load(json.dumps(fields))
+
+
+def test_the_calibration_is_of_the_shipped_model(judge: Relevance) -> None:
+    assert judge.crossencoder == crossencoder.revision()
+    assert replace(judge, version=relevance.VERSION) == judge
+
+
+def test_long_and_odd_texts_are_read() -> None:
+    reader = crossencoder.shipped()
+    long = make_card("What is it?", "word " * 3000)
+    odd = ("x " * 2000, "\u200f\U0001f489 \u0645\u0631\u062d\u0628\u0627", "?", "gout" * 500)
+    assert all(np.isfinite(reader.logit(text, long)) for text in odd)
+
+
+def test_the_end_of_a_long_answer_is_not_read() -> None:
+    reader = crossencoder.shipped()
+    words = " ".join(["word"] * crossencoder.ANSWER_WORDS)
+    short, long = make_card("What is it?", words), make_card("What is it?", f"{words} gout")
+    assert reader.logit("gout", short) == reader.logit("gout", long)
+
+
+@pytest.fixture
+def no_cache() -> Iterator[None]:
+    crossencoder.shipped.cache_clear()
+    yield
+    crossencoder.shipped.cache_clear()
+
+
+@pytest.mark.usefixtures("no_cache")
+@pytest.mark.parametrize("content", [None, b"", b"no model"])
+def test_a_damaged_model_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    (tmp_path / crossencoder.NAME).mkdir()
+    if content is not None:
+        (tmp_path / crossencoder.NAME / crossencoder.MODEL).write_bytes(content)
+    monkeypatch.setattr(crossencoder, "MODELS", tmp_path)
+    with pytest.raises(EmbedderUnavailableError, match="git checkout"):
+        crossencoder.shipped()
 
 
 def test_the_kept_material_is_reused_and_repaired(home: Path, hash_embedder: Embedder) -> None:

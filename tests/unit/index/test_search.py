@@ -128,11 +128,11 @@ def test_top(scores: list[float], depth: int, order: list[int]) -> None:
     assert _top(np.array(scores, dtype=np.float32), depth) == order
 
 
-def test_large_indexes_are_graphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_indexes_are_inverted_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "EXACT_LIMIT", 100)
     vectors = random_vectors(500)
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    assert store.write(vectors, tmp_path / "v.faiss") == "hnsw"
+    assert store.write(vectors, tmp_path / "v.faiss") == "ivf"
     opened = Store(tmp_path / "v.faiss")
     assert (opened.size, opened.dimension) == (500, 8)
     assert np.array_equal(opened.all_vectors(), vectors)

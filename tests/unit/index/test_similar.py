@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from index import similar
 from index.cards import make_card
-from index.similar import Groups, answer_shingles, jaccard, pairs, question_shingles
+from index.similar import PERMUTATIONS, Groups, answer_shingles, jaccard, pairs, question_shingles
 
 
 def test_shingles() -> None:
@@ -70,3 +73,29 @@ def test_groups_are_found_by_their_smallest_member() -> None:
     groups.join(4, 5)
     groups.join(1, 4)
     assert [groups.find(i) for i in range(6)] == [0, 1, 2, 1, 1, 1]
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5695, 0.7225, 0.9])
+def test_bands_are_those_of_datasketch(threshold: float) -> None:
+    from datasketch import MinHashLSH
+
+    theirs = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
+    assert similar._bands(threshold) == (theirs.b, theirs.r)
+
+
+@settings(max_examples=20, deadline=None)
+@given(word_sets)
+def test_candidates_are_those_of_datasketch(sets: list[frozenset[str]]) -> None:
+    from datasketch import MinHash, MinHashLSH
+
+    distinct = list(dict.fromkeys(sets))
+    made = MinHash.bulk([[w.encode() for w in s] for s in distinct], num_perm=64, seed=1)
+    lsh = MinHashLSH(num_perm=64, params=(12, 5))
+    theirs = set()
+    for position, signature in enumerate(made):
+        theirs |= {(other, position) for other in lsh.query(signature)}
+        lsh.insert(position, signature)
+    signatures = np.array([m.hashvalues for m in made], dtype=np.uint64).reshape(-1, 64)
+    ours = list(similar._candidates(signatures, 12, 5))
+    assert len(ours) == len(set(ours))
+    assert set(ours) == theirs
