@@ -1,8 +1,9 @@
 """Screen a message before anything is retrieved: is someone in danger, or asking for harm?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from assistant.answer import Danger
 from assistant.safety.frames import Frames
 from assistant.safety.normal import normalise
 from assistant.safety.phrases import Phrase, Tagged
@@ -15,8 +16,10 @@ RULES_VERSION: str = load().version  # changes with every word and weight of the
 # for its victim, and a body in danger comes before the reason for it.
 _ORDER: tuple[Kind, ...] = ("harmful", "emergency", "self_harm", "abuse", "poisoning", "dosing")
 _URGENT = frozenset({"emergency", "self_harm", "abuse", "poisoning"})
+_KIND_OF: dict[str, Kind] = {"harmful": "harmful", "dosing": "dosing"}
 _LOOK_BACK = 3  # earlier messages that a short follow-up may refer to
 _FOLLOW_UP_WORDS = 14
+_SCORE = ".score"  # ends the name of a verdict that no rule made
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,14 @@ class Verdict:
     rule: str | None
     text: str
 
+    @property
+    def danger(self) -> Danger | None:
+        """The kind, where somebody is in danger."""
+        match self.kind:
+            case "emergency" | "self_harm" | "abuse" | "poisoning":
+                return self.kind
+        return None
+
 
 _NONE = Verdict("none", None, "")
 
@@ -34,16 +45,22 @@ _NONE = Verdict("none", None, "")
 def screen(message: str, history: Sequence[str] = ()) -> Verdict:
     """Judge `message` in the light of `history`, the user's earlier messages, oldest first."""
     tagged = tag(message)
-    verdict = _judge(tagged)
-    if verdict.kind not in ("none", "dosing") or not history:
+    verdict = _judge(message, tagged)
+    told = verdict.kind not in ("none", "dosing")
+    # Which danger it is, what was said before tells better than a judgement on a few words.
+    unsure = verdict.danger is not None and str(verdict.rule).endswith(_SCORE)
+    if not history or (told and not unsure):
         return verdict
     if len(tagged.text.words) <= _FOLLOW_UP_WORDS:
         before = _standing(history[-_LOOK_BACK:])
         if before.kind in _URGENT and _follows_up(tagged):
             return before
+        if told:
+            return verdict
         if before.kind == "harmful" and _refers_back(tagged):
             return before
-        joined = _judge(tag(f"{history[-1].rstrip(' .?!')} {message}"))
+        together = f"{history[-1].rstrip(' .?!')} {message}"
+        joined = _judge(together, tag(together))
         if joined.kind == "harmful" and _refers_back(tagged):
             return joined
     return verdict
@@ -55,27 +72,41 @@ def tag(message: str) -> Tagged:
     return Tagged(normalise(message, book.spelling), book.lexicon)
 
 
-def _judge(tagged: Tagged) -> Verdict:
+def _judge(message: str, tagged: Tagged) -> Verdict:
     if not tagged.text.words:
         return _NONE
     frames = Frames(tagged)
-    fired = _fired(tagged, frames)
-    opinion = judge(tagged, frames)
-    if opinion.harmless:
-        return _NONE
-    if opinion.no_harm:
-        fired.pop("harmful", None)
-    # What the model adds to "none" or to "dosing" is a danger that the rules did not foresee.
-    if opinion.kind not in ("none", *fired) and not fired.keys() - {"dosing"}:
-        text = load().default_texts[opinion.kind]
-        return Verdict(opinion.kind, f"{opinion.kind}.score", text)
+    fired = fired_rules(tagged, frames)
+    opinion = judge(message, tagged, frames, fired)
+    if opinion is None:
+        return _first(fired)
+    certain = {kind: rule for kind, rule in fired.items() if rule.id in opinion.certain}
+    if _URGENT & certain.keys() or "harmful" in certain:
+        return _first(certain)
+    standing = {kind: rule for kind, rule in fired.items() if _group(kind) in opinion.standing}
+    speaking = opinion.sure | {_group(kind) for kind in standing}
+    # The surer of danger and harm speaks: first aid for a victim must not answer a poisoner.
+    for group in sorted(speaking, key=lambda g: (g == "dosing", -opinion.chances[g])):
+        rules = {kind: rule for kind, rule in standing.items() if _group(kind) == group}
+        if rules:
+            return _first(rules)
+        kind = opinion.urgent_kind if group == "urgent" else _KIND_OF[group]
+        return Verdict(kind, f"{kind}{_SCORE}", load().default_texts[kind])
+    return _NONE
+
+
+def _first(fired: Mapping[Kind, Rule]) -> Verdict:
     for kind in _ORDER:
         if kind in fired:
             return Verdict(kind, fired[kind].id, fired[kind].text)
     return _NONE
 
 
-def _fired(tagged: Tagged, frames: Frames) -> dict[Kind, Rule]:
+def _group(kind: Kind) -> str:
+    return "urgent" if kind in _URGENT else kind
+
+
+def fired_rules(tagged: Tagged, frames: Frames) -> dict[Kind, Rule]:
     """The first rule of each kind, in the order of the files, that holds."""
     book = load()
     holds = {"when": frames.lived, "asked": frames.requested, "always": frames.meant}
@@ -112,7 +143,7 @@ def _standing(history: Sequence[str]) -> Verdict:
     standing = _NONE
     for earlier in history:
         tagged = tag(earlier)
-        verdict = _judge(tagged)
+        verdict = _judge(earlier, tagged)
         if verdict.kind not in ("none", "dosing"):
             standing = verdict
         elif Frames(tagged).resolved:

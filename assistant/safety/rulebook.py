@@ -70,8 +70,8 @@ def load() -> Rulebook:
     ]
     inline = _inline([*patterns, *(p for phrases in concepts.values() for p in phrases)])
     lexicon = Lexicon.build(inline | concepts, patterns)
-    stamped = "".join(sources.values()) + read_rules("weights.json")
-    version = hashlib.sha256(stamped.encode()).hexdigest()[:12]
+    stamped = "".join(sources.values()).encode() + read_bytes("weights.npz")
+    version = hashlib.sha256(stamped).hexdigest()[:12]
     defaults = {kind: _text(kind, name, texts) for kind, name in _DEFAULT_TEXTS.items()}
     return Rulebook(
         rules, _starts(rules), lexicon, _spelling(sources["spelling"], lexicon), defaults, version
@@ -90,7 +90,12 @@ def _starts(rules: tuple[Rule, ...]) -> dict[str, list[tuple[int, Slot, Phrase]]
 
 def read_rules(name: str) -> str:
     """The text of one file of the rules folder, wherever the package is installed."""
-    return (files("assistant.safety") / "rules" / name).read_text(encoding="utf-8")
+    return read_bytes(name).decode()
+
+
+def read_bytes(name: str) -> bytes:
+    """The content of one file of the rules folder."""
+    return (files("assistant.safety") / "rules" / name).read_bytes()
 
 
 def _alternatives(text: str) -> list[str]:
