@@ -1,32 +1,31 @@
-"""Whether a card holds a sentence: aligned words, then numbers, negations, amounts and roles.
+"""Whether the cards hold a sentence, and which of them: the citations of an answer.
 
-A bag of words cannot tell "A causes B" from "B causes A" or 5 mg from 50 mg, and neither can the
-cosine of two embeddings. So the sentence is aligned with the card's sentence that covers it best,
-and what it states is compared there, fact by fact. Everything is rules over closed word classes:
-deterministic, no model, and each rejection says its reason.
+A sentence that stands in a card word for word is held. Any other is compared with each card by
+its words (`support_literal`, rules) and by what they mean in their context (`support_features`),
+and fitted trees weigh both (`support_judge`). What trees may not outvote stands here: a number
+that the card does not have, a lost or added negation, markup, and letters of another script.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from assistant import support_roles as roles
-from assistant import support_rules as rules
-from assistant.support_align import Page, coverage, inside, place_of, read_page
-from assistant.support_facts import Facts, cut, read
+from assistant import support_judge
+from assistant import support_literal as literal
+from assistant.support_align import read_page
+from assistant.support_facts import read
+from assistant.support_features import Reading, features, plain_letters, read_beside
+from assistant.support_numbers import short_units
+from assistant.support_rules import equal_numbers, extra_clause, plain_flip
+from index import token_vectors
 from index.cards import Flashcard
-from index.text import clean
 
-Similarity = Callable[[str, Sequence[str]], Sequence[float]]
-
-THRESHOLD = 0.6
-_LIFT = 0.75  # a cosine from which a loosely worded paraphrase may pass
-_LOOSE = 0.45  # the least coverage that it then needs
 _LONGEST = 2_000  # characters of a sentence; beyond that it is no sentence of an answer
-_MOST_CUTS = 8
-_HOPELESS = 0.4  # below this coverage no rule needs to be asked
-_ONE_PLACE = 0.92  # share of a sentence that one sentence of the card holds: it is no merger
+_FAR = 0.12  # a card whose words are less alike by this than the best card's is not looked at
+_MARKUP = re.compile(r"<[^<>\s][^<>]*>|[\[\]{}|]|https?://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,115 +37,67 @@ class Support:
     problem: str | None
 
 
-def check(
-    sentence: str, cards: Sequence[Flashcard], similarity: Similarity | None = None
-) -> Support:
-    """The support of a sentence by the best card, or by two that each hold a part of it.
+def check(sentence: str, cards: Sequence[Flashcard]) -> Support:
+    """The support of a sentence by the best cards, at most two; a probability is its score.
 
-    `similarity` (a cosine of the sentence with each text, 0 to 1) is optional: it lets loosely
-    worded paraphrases pass, and never a sentence whose facts differ.
+    Two cards are cited where each holds all of it, or where each holds a part.
     """
-    if not cards:
+    if not any(any(c.isalnum() for c in card.answer) for card in cards):
         return Support(0.0, (), "there is no card")
-    single = [support_by(sentence, card, similarity) for card in cards]
-    order = sorted(range(len(cards)), key=lambda i: (-single[i].score, i))
-    held = tuple(i for i in order if single[i].problem is None)
-    best = single[order[0]]
+    exact = [i for i, card in enumerate(cards) if literal.verbatim(sentence, card.answer)]
+    if exact:
+        return Support(1.0, tuple(exact[:2]), None)
+    if problem := _unreadable(sentence):
+        return Support(0.0, (), problem)
+    threshold = support_judge.shipped().threshold
+    readable = [i for i, card in enumerate(cards) if any(c.isalnum() for c in card.answer)]
+    beside = [replace(cards[i], answer=short_units(cards[i].answer)) for i in readable]
+    readings = read_beside(short_units(sentence), beside, token_vectors.shipped())
+    near = max(reading.closeness for reading in readings) - _FAR
+    scores = {
+        i: _judged(reading)
+        for i, reading in zip(readable, readings, strict=True)
+        if reading.closeness >= near
+    }
+    order = sorted(scores, key=lambda i: (-scores[i], i))
+    held = [i for i in order if scores[i] >= threshold and not refuted(sentence, cards[i])]
+    best = held[0] if held else order[0]
+    reason = refuted(sentence, cards[best]) or literal.stated(sentence, cards[best]).problem
+    if reason and (two := literal.by_two(sentence, cards)):
+        return Support(two.score, two.citations, None)
     if held:
-        return Support(best.score, held[:2], None)
-    return _by_two(sentence, cards) or Support(best.score, (), best.problem)
+        return Support(round(scores[best], 4), tuple(held[:2]), None)
+    score = min(scores[best], threshold / 2)
+    return Support(round(score, 4), (), reason or "it says something else than the card")
 
 
-def support_by(sentence: str, card: Flashcard, similarity: Similarity | None = None) -> Support:
-    """The support of a sentence by one card; `citations` is (0,) or ()."""
+def _judged(reading: Reading) -> float:
+    return support_judge.shipped().probability(features(reading))
+
+
+def _unreadable(sentence: str) -> str | None:
+    """Why a sentence cannot be compared at all."""
     if len(sentence) > _LONGEST:
-        return Support(0.0, (), f"a sentence of {len(sentence)} characters is too long to check")
-    if _verbatim(sentence, card.answer):
-        return Support(1.0, (0,), None)
-    facts, page = read(sentence), read_page(card.question, card.answer)
-    score, problem, final = _judge(facts, page)
-    if problem is None and similarity and _LOOSE <= score < THRESHOLD:
-        cosine = max(similarity(sentence, [card.answer, card.text]))
-        score = THRESHOLD if cosine >= _LIFT else score
-    if problem is None and score >= THRESHOLD:
-        return Support(round(score, 4), (0,), None)
-    for left, right in () if final else _cuts(facts):
-        parts = [_judge(part, page) for part in (left, right)]
-        if all(reason is None and value >= THRESHOLD for value, reason, _ in parts):
-            return Support(round(min(value for value, _, _ in parts), 4), (0,), None)
-    problem = problem or "too little of it is in the card"
-    return Support(round(min(score, THRESHOLD / 2), 4), (), problem)
-
-
-def _verbatim(sentence: str, answer: str) -> bool:
-    text = clean(sentence)
-    at = answer.find(text) if len(text) > 12 else -1
-    if at < 0:
-        return False
-    before, after = answer[:at].rstrip(), answer[at + len(text) :].lstrip()
-    starts = not before or before[-1] in ".!?)\"'"
-    return starts and (text[-1] in ".!?)\"'" or not after)
-
-
-def _judge(facts: Facts, page: Page) -> tuple[float, str | None, bool]:
-    """The coverage of a sentence, what is wrong, and whether that holds of its parts as well."""
+        return f"a sentence of {len(sentence)} characters is too long to check"
+    facts = read(sentence)
     if not facts.words and not facts.numbers:
-        return 0.0, "it says nothing that could be compared", True
-    score = coverage(facts, page)
-    if score < _HOPELESS:
-        return score, None, True
-    where = place_of(facts, page)
-    for rule in _EVERYWHERE:
-        if problem := rule(facts, page, where):
-            return score, problem, True
-    for rule in _IN_PLACE:
-        if problem := rule(facts, page, where):
-            return score, problem, inside(facts, page, where) >= _ONE_PLACE
-    return score, None, False
-
-
-Rule = Callable[[Facts, Page, Facts], str | None]
-# A sentence made of two of the card's is compared with the wrong place by the rules of the second
-# kind, so these are asked again of its two parts; the first kind settles the matter.
-_EVERYWHERE: tuple[Rule, ...] = (
-    rules.unknown_word,
-    rules.wrong_number,
-    rules.extra_clause,
-    roles.exchanged_ways,
-    roles.exchanged_roles,
-    roles.crossed_halves,
-    roles.moved_object,
-)
-_IN_PLACE: tuple[Rule, ...] = (
-    rules.flipped_denial,
-    rules.turned_direction,
-    rules.changed_amount,
-    roles.swapped_word,
-)
-
-
-def _cuts(facts: Facts) -> Iterator[tuple[Facts, Facts]]:
-    for at in facts.connectors[:_MOST_CUTS]:
-        left, right = cut(facts, 0, at), cut(facts, at, len(facts.tokens))
-        if len(left.words) >= 2 and len(right.words) >= 2:
-            yield left, right
-
-
-def _by_two(sentence: str, cards: Sequence[Flashcard]) -> Support | None:
-    if len(cards) < 2 or len(sentence) > _LONGEST:
-        return None
-    pages = [read_page(card.question, card.answer) for card in cards]
-    for left, right in _cuts(read(sentence)):
-        one, other = _first(left, pages), _first(right, pages)
-        if one and other and one[1] != other[1]:
-            return Support(round(min(one[0], other[0]), 4), (one[1], other[1]), None)
+        return "it says nothing that could be compared"
     return None
 
 
-def _first(part: Facts, pages: Sequence[Page]) -> tuple[float, int] | None:
-    best: tuple[float, int] | None = None
-    for number, page in enumerate(pages):
-        score, problem, _ = _judge(part, page)
-        if problem is None and score >= THRESHOLD and (best is None or score > best[0]):
-            best = score, number
-    return best
+def refuted(sentence: str, card: Flashcard) -> str | None:
+    """What no likeness outweighs: it cannot come from the card, or the card says the contrary."""
+    text = plain_letters(sentence)
+    for match in _MARKUP.finditer(text):
+        if match[0] not in card.text:
+            return f'"{match[0]}" is markup that the card does not have'
+    for character in {*text} - {*card.text}:
+        if character.isalpha() and "LATIN" not in unicodedata.name(character, ""):
+            return f'"{character}" is a letter that the card does not have'
+    facts, page = read(text), read_page(card.question, card.answer)
+    theirs = [n for known in (*page.answers, page.question) for n in known.numbers]
+    for number in facts.numbers:
+        written = any(c.isdigit() for c in number.text)
+        if written and not any(equal_numbers(number, other) for other in theirs):
+            return f"number {number.text} is not in the card"
+    return plain_flip(facts, page) or extra_clause(facts, page, facts)

@@ -40,14 +40,15 @@ class Page:
 _AFTER_LETTER = re.compile(r"(?<= [A-Z]\.)\s+(?=[A-Z][a-z]+ |A )")
 
 
-def _sentences(answer: str) -> list[str]:
+def card_sentences(answer: str) -> list[str]:
+    """The sentences of a card's answer."""
     return [part for piece in sentences(answer) for part in _AFTER_LETTER.split(piece)]
 
 
 @lru_cache(maxsize=1024)
 def read_page(question: str, answer: str) -> Page:
     """Read a card; the cards of a conversation come again and again."""
-    page = Page(read(question), [read(sentence) for sentence in _sentences(answer)])
+    page = Page(read(question), [read(sentence) for sentence in card_sentences(answer)])
     page.asked = page.question.notions
     page.said = {name for facts in page.answers for name in facts.notions}
     page.axes = {axis for facts in page.answers for word in facts.words for axis in word.axes}

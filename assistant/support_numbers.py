@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from itertools import pairwise
@@ -43,6 +44,11 @@ UNITS = {
     **dict.fromkeys(listed("drop drops"), ("drops", 1.0)),
     **dict.fromkeys(listed("dose doses"), ("dose", 1.0)),
 }  # fmt: skip
+_SYMBOLS = {"microgram": "mcg", "milligram": "mg", "gram": "g", "kilogram": "kg"} | {
+    "milliliter": "ml", "millilitre": "ml", "liter": "l", "litre": "l", "millimeter": "mm",
+    "millimetre": "mm", "centimeter": "cm", "centimetre": "cm", "percent": "%",
+}  # fmt: skip
+_SPELLED = re.compile(rf"(?<=\d)[ -]?({'|'.join(_SYMBOLS)})(?:me)?s?\b", re.IGNORECASE)
 NUMBER_WORDS = {
     word: float(value)
     for value, word in enumerate(
@@ -58,6 +64,11 @@ NUMBER_WORDS = {
 }  # fmt: skip
 SCALES = {"hundred": 100.0, "thousand": 1000.0, "million": 1e6, "billion": 1e9}
 FRACTIONS = {"half": 50.0, "quarter": 25.0, "third": 100 / 3, "thirds": 100 / 3}
+
+
+def short_units(text: str) -> str:
+    """Units after figures as cards write them: 5 milligrams become 5 mg."""
+    return _SPELLED.sub(lambda match: f" {_SYMBOLS[match[1].lower()]}", text)
 
 
 @dataclass(slots=True)

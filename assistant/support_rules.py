@@ -13,6 +13,7 @@ _NEXT = 2  # the weight of what a word modifies; other neighbours weigh 1
 _AVOID = frozenset(listed("avoid avoids avoided avoiding without lack lacks lacking"))
 _NEARLY_ALL = 0.9
 _MOST = 0.7
+_FLIP = 0.9  # share of the words of one statement that the other repeats
 _MUCH = 0.5  # share of a card's statement that a sentence must repeat to be held to its negation
 
 
@@ -38,12 +39,12 @@ def wrong_number(facts: Facts, page: Page, where: Facts) -> str | None:
     """A number that the card has not, or has of something else, or as the other limit."""
     everywhere = [(n, a) for a in (*page.answers, page.question) for n in a.numbers]
     for number in facts.numbers:
-        same = [(n, a) for n, a in everywhere if _equal(number, n)]
+        same = [(n, a) for n, a in everywhere if equal_numbers(number, n)]
         counted = _counted(facts, number, page)
         rivals = [
             (n, a)
             for n, a in everywhere
-            if a is where and n.unit == number.unit and not _equal(number, n)
+            if a is where and n.unit == number.unit and not equal_numbers(number, n)
         ]
         elsewhere = any(_counted(a, n, page) == counted for n, a in rivals)
         if not same:
@@ -58,7 +59,7 @@ def wrong_number(facts: Facts, page: Page, where: Facts) -> str | None:
         fit = max(len(mine & _around(a, n.place, page)) for n, a in same)
         for other, answer in rivals:
             rival = len(mine & _around(answer, other.place, page))
-            if rival > fit + 1 and not any(_equal(other, n) for n in facts.numbers):
+            if rival > fit + 1 and not any(equal_numbers(other, n) for n in facts.numbers):
                 return f"number {number.text} belongs to something else in the card"
         bounds = {n.bound for n, _ in same}
         if number.bound not in bounds and _against(number.bound, bounds):
@@ -94,7 +95,8 @@ def _counted(facts: Facts, number: Number, page: Page) -> str:
     return next((name_of(w, page) for w in after), "")
 
 
-def _equal(one: Number, other: Number) -> bool:
+def equal_numbers(one: Number, other: Number) -> bool:
+    """Whether two numbers say the same; one without a unit leaves it open."""
     if one.unit and other.unit and one.unit != other.unit:
         return False
     return abs(one.value - other.value) <= 1e-6 * max(one.value, other.value, 1e-9)
@@ -270,4 +272,20 @@ def extra_clause(facts: Facts, page: Page, where: Facts) -> str | None:
             held_in(w, page, page.both) or same_side(w, page) for w in words
         ):
             return f'"{" ".join(w.text for w in words)}" is not in the card'
+    return None
+
+
+def plain_flip(facts: Facts, page: Page) -> str | None:
+    """A statement repeated nearly word for word without its "not", or with one put in."""
+    mine = {name_of(word, page) for word in facts.words}
+    said = [(answer, {name_of(word, page) for word in answer.words}) for answer in page.answers]
+    for answer, theirs in said:
+        if bool(answer.negators) == bool(facts.negators) or len(theirs) < 2:
+            continue
+        both = len(mine & theirs)
+        affirmed = any(not a.negators and len(mine & names) >= both for a, names in said)
+        if answer.negators and both >= _FLIP * len(theirs) and not affirmed:
+            return f'the card denies "{_head(answer)}"'
+        if facts.negators and len(mine & theirs) >= _FLIP * len(mine) and len(mine) > 2:
+            return f'it denies "{_head(facts)}", which the card does not'
     return None

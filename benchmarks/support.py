@@ -1,4 +1,8 @@
-"""How often is a sentence judged rightly? `python benchmarks/support.py`, hand-written pairs."""
+"""How often is a sentence judged rightly? `python benchmarks/support.py [SET]`, hand-written pairs.
+
+The sets are `support_pairs` (the default) and `support_paraphrases`, whose sentences, right and
+wrong alike, are in other words than the card's throughout.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,15 @@ from pathlib import Path
 from assistant import support
 from index.cards import make_card
 
-PAIRS = Path(__file__).resolve().parents[1] / "eval" / "sets" / "support_pairs.jsonl"
+SETS = Path(__file__).resolve().parents[1] / "eval" / "sets"
 
 
 def main() -> int:
     """Print the share judged rightly, by kind; wrong sentences must be caught, good ones kept."""
     right: Counter[tuple[bool, str]] = Counter()
     total: Counter[tuple[bool, str]] = Counter()
-    for line in PAIRS.read_text(encoding="utf-8").splitlines():
+    name = sys.argv[1] if sys.argv[1:] else "support_pairs"
+    for line in (SETS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         held = support.check(row["sentence"], [make_card(row["question"], row["card"])]).citations
         for kind in ("all", row["kind"]):

@@ -1,0 +1,69 @@
+"""The probability that a card holds a sentence: boosted trees over `support_features`.
+
+Fitted by training/support_judge.py on hand-written pairs; kept as JSON, so nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from assistant.support_features import NAMES
+
+MODEL = Path(__file__).parent / "support_judge.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A regression tree as parallel lists; a leaf has feature -1, and only its value counts."""
+
+    feature: list[int]
+    threshold: list[float]
+    left: list[int]
+    right: list[int]
+    value: list[float]
+
+    def __call__(self, row: Sequence[float]) -> float:
+        node = 0
+        while (feature := self.feature[node]) >= 0:
+            below = row[feature] <= self.threshold[node]
+            node = self.left[node] if below else self.right[node]
+        return self.value[node]
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The sum of the trees is a logit; a sentence is held from `threshold` on."""
+
+    start: float
+    trees: tuple[Tree, ...]
+    threshold: float
+
+    def probability(self, row: Sequence[float]) -> float:
+        """Of the values of `NAMES`."""
+        return 1 / (1 + math.exp(-self.start - sum(tree(row) for tree in self.trees)))
+
+
+def read_judge(path: Path = MODEL) -> Judge:
+    """A fitted judge.
+
+    Raises:
+        ValueError: it was fitted on other features than this version computes.
+    """
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if tuple(content["features"]) != NAMES:
+        raise ValueError(
+            f"{path.name} was fitted on other features: run 'python -m training.support_judge'"
+        )
+    trees = tuple(Tree(**tree) for tree in content["trees"])
+    return Judge(content["start"], trees, content["threshold"])
+
+
+@cache
+def shipped() -> Judge:
+    """The judge of this package, read once."""
+    return read_judge()

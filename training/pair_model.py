@@ -1,0 +1,122 @@
+"""A cross-encoder as a torch module: some layers of BERT over two texts, one logit."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from transformers import AutoModel, AutoTokenizer
+
+from index import onnx_export
+
+_OPSET = 20
+_NO_TOKEN = -1e4  # below every activation
+
+
+class Pair(NamedTuple):
+    """A question or a sentence, what is read of a card, and whether the second answers or holds
+    the first."""
+
+    first: str
+    second: str
+    true: bool
+
+
+class PairClassifier(nn.Module):
+    """BERT's first layers over `[CLS] first [SEP] second [SEP]`.
+
+    The head sees the first token, the mean of all tokens, and the largest value over the tokens
+    of the first text: one word of it without a counterpart in the second is enough to tell.
+    """
+
+    def __init__(self, checkpoint: Path, layers: int, max_tokens: int) -> None:
+        super().__init__()
+        self.bert = AutoModel.from_pretrained(
+            checkpoint, add_pooling_layer=False, attn_implementation="sdpa"
+        )
+        self.bert.encoder.layer = self.bert.encoder.layer[:layers]
+        self.bert.embeddings.requires_grad_(False)
+        # Never seen in training as an embedder, and what tells the two texts apart.
+        self.bert.embeddings.token_type_embeddings.requires_grad_(True)
+        self.head = nn.Linear(3 * self.bert.config.hidden_size, 1)
+        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+        self.drop = nn.Dropout(0.1)
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(checkpoint)
+        self._max_tokens = max_tokens
+
+    def encode(self, pairs: Sequence[Pair]) -> dict[str, torch.Tensor]:
+        """The inputs of `forward`, each (batch, tokens)."""
+        tensors: dict[str, torch.Tensor] = self._tokenizer(
+            [pair.first for pair in pairs],
+            [pair.second for pair in pairs],
+            truncation="longest_first",
+            max_length=self._max_tokens,
+            padding=True,
+            return_tensors="pt",
+        )
+        return dict(tensors)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor,
+    ) -> torch.Tensor:
+        """Logits (batch,)."""
+        hidden = self.bert(
+            input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
+        ).last_hidden_state  # (batch, tokens, hidden)
+        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+        mean = (hidden * mask).sum(1) / mask.sum(1)
+        asked = mask * (1 - token_type_ids.unsqueeze(-1).to(hidden.dtype))
+        highest = (hidden * asked + (1 - asked) * _NO_TOKEN).max(1).values
+        seen = torch.cat([hidden[:, 0], mean, highest], dim=-1)
+        # Not the layer itself: ONNX's shape inference stumbles over a transposed (1, n) weight.
+        logits: torch.Tensor = (self.drop(seen) * self.head.weight[0]).sum(-1) + self.head.bias
+        return logits
+
+
+class _Unpadded(nn.Module):
+    """The classifier for texts without padding, as it is served."""
+
+    def __init__(self, model: PairClassifier) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, token_type_ids: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model(input_ids, torch.ones_like(input_ids), token_type_ids)
+        return logits
+
+
+def save_int8(model: PairClassifier, target: Path) -> None:
+    """Write the model as int8 ONNX: inputs `input_ids`, `token_type_ids`; output `logit`."""
+    with tempfile.TemporaryDirectory() as name:
+        whole = Path(name) / "fp32.onnx"
+        _save_onnx(model, whole)
+        onnx_export.quantize(whole, target)
+
+
+def _save_onnx(model: PairClassifier, target: Path) -> None:
+    ids = torch.randint(1000, 2000, (2, 9))
+    types = torch.zeros_like(ids)
+    types[:, 5:] = 1
+    shape = {
+        0: torch.export.Dim("batch", min=1, max=64),
+        1: torch.export.Dim("tokens", min=2, max=512),
+    }
+    torch.onnx.export(
+        _Unpadded(model.eval()),
+        (ids, types),
+        str(target),
+        input_names=["input_ids", "token_type_ids"],
+        output_names=["logit"],
+        dynamic_shapes={"input_ids": shape, "token_type_ids": shape},
+        opset_version=_OPSET,
+        dynamo=True,
+        external_data=False,
+    )
