@@ -27,6 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     command = commands.add_parser("ask", help="one question, one answer")
     command.add_argument("question", nargs="*", help="none, with --json: one a line from stdin")
     command.add_argument("--json", action="store_true", help="one JSON object an answer")
+    command.add_argument("--simple", action="store_true", help="in simpler words")
     command.set_defaults(func=_ask)
 
     command = commands.add_parser("chat", help=f"a conversation; {_HELP}")
@@ -40,22 +41,22 @@ def main(argv: list[str] | None = None) -> int:
 
 def _ask(arguments: argparse.Namespace) -> int:
     if not arguments.question and arguments.json:
-        return _ask_lines()
+        return _ask_lines(arguments.simple)
     question = " ".join(arguments.question)
     if not question.strip():
         raise QuestionError("expected a question, got none: type it after 'ask'")
-    answer = build_assistant(load_settings()).answer(question)
+    answer = build_assistant(load_settings()).answer(question, simple=arguments.simple)
     print(answer.to_json() if arguments.json else _page(answer))
     return cli.EXIT_OK
 
 
-def _ask_lines() -> int:
+def _ask_lines(simple: bool) -> int:
     """Answer every line of stdin; a line that cannot be asked gets an error object."""
     assistant = build_assistant(load_settings())
     for line in sys.stdin:
         question = line.rstrip("\n")
         try:
-            result = asdict(assistant.answer(question))
+            result = asdict(assistant.answer(question, simple=simple))
         except QuestionError as error:
             result = {"error": str(error)}
         print(json.dumps({"asked": question, **result}, ensure_ascii=False), flush=True)
@@ -99,6 +100,7 @@ def _page(answer: Answer) -> str:
             if card.url:
                 lines.append(f"    {card.source or card.url}: {card.url}")
         parts.append("\n".join(lines))
+    parts.extend(_wrap(f"{term.term}: {term.definition}") for term in answer.terms)
     parts.append(f"({answer.status}; confidence {answer.confidence:.2f}; {answer.generator})")
     return "\n\n".join(parts)
 

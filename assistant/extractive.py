@@ -1,7 +1,7 @@
-"""An answer made of the cards' own sentences: what is served when no weights can be had.
+"""An answer made of the cards' own sentences: what the embedded profile serves.
 
-It is also the floor that a generator has to beat, and what an answer falls back to when nothing
-that a generator wrote is held by a card.
+It is also the floor that a generator has to beat, and what an answer falls back to when a
+generator fails or nothing that it wrote is held by a card.
 """
 
 from __future__ import annotations

@@ -11,6 +11,9 @@ _OPENING = re.compile(
     r"^(?:and|but|or|so|then|also|ok(?:ay)?|what about|how about|what if|what else|anything else|"
     r"any other|more|tell me more|go on|explain|why|how come)\b"
 )
+_INDEFINITE = re.compile(r"\b(?:an?|between)\b")
+_OWN = ("its", "their")
+_PRONOUN = re.compile(r"\b(?:it|its|they|them|their|this|that|these|those)\b", re.IGNORECASE)
 _ANAPHORA_TEXT = """
     it its it's itself this that that's these those they them their they're he him his she her
     hers one ones same former latter condition disease illness problem
@@ -33,17 +36,40 @@ _ASPECTS = frozenset(_ASPECTS_TEXT.split())
 
 def is_followup(question: str) -> bool:
     """Whether a question leans on what was said before: an opening, a pronoun, or no subject."""
-    content = [word for word in content_words(question) if word not in _ANAPHORA]
-    subject = [word for word in content if word not in _ASPECTS]
-    if not subject:
-        return True
-    refers = any(word in _ANAPHORA for word in words(question))
+    subject = _subject(question)
     opens = _OPENING.match(fold(question)) is not None
-    return (refers or opens) and len(subject) <= 2
+    return not subject or ((_refers(question) or opens) and len(subject) <= 2)
+
+
+def unclear(question: str, earlier: Sequence[str]) -> bool:
+    """Whether neither a question nor the conversation names what it is about.
+
+    Any card would fit "What are the symptoms?"; "What is a symptom?" asks for the word itself.
+    """
+    return _lacks_subject(candidates(question, earlier)[0])
+
+
+def _lacks_subject(question: str) -> bool:
+    return bool(content_words(question)) and _names_nothing(question)
+
+
+def _names_nothing(question: str) -> bool:
+    indefinite = _INDEFINITE.search(fold(question))
+    return not _subject(question) and (_refers(question) or not indefinite)
+
+
+def _subject(question: str) -> list[str]:
+    return [w for w in content_words(question) if w not in _ANAPHORA and w not in _ASPECTS]
+
+
+def _refers(question: str) -> bool:
+    return any(word in _ANAPHORA for word in words(question))
 
 
 def candidates(question: str, earlier: Sequence[str]) -> list[str]:
     """Readings of a question, the likelier first: with its subject put back, and as it stands.
+
+    One that names no subject has no other reading than with the subject of an earlier one.
 
     Args:
         earlier: what the user asked before in this conversation, oldest first.
@@ -51,4 +77,33 @@ def candidates(question: str, earlier: Sequence[str]) -> list[str]:
     if not earlier or not is_followup(question):
         return [question]
     anchor = next((q for q in reversed(earlier) if not is_followup(q)), earlier[-1])
-    return [f"{anchor} {question}", question]
+    readings = [f"{anchor} {question}"]
+    if not _names_nothing(question):
+        return [*readings, question]
+    name = _name(anchor) if _lacks_subject(question) else ""
+    return [_with_name(question, name), *readings] if name else readings
+
+
+def _name(question: str) -> str:
+    """What a question is about: its longest run of words that name something, the last of equals.
+
+    "How is type 2 diabetes treated?" is about "type 2 diabetes".
+    """
+    runs: list[list[str]] = [[]]
+    subject = {*_subject(question)}
+    for word in words(question):
+        if word in subject:
+            runs[-1].append(word)
+        elif runs[-1]:
+            runs.append([])
+    longest = max(len(run) for run in runs)
+    return next(" ".join(run) for run in reversed(runs) if len(run) == longest)
+
+
+def _with_name(question: str, name: str) -> str:
+    """The question with a name in the place of its pronoun, or at its end."""
+    owned = f"{name}'" if name.endswith("s") else f"{name}'s"
+    replaced, count = _PRONOUN.subn(
+        lambda m: owned if m[0].lower() in _OWN else name, question, count=1
+    )
+    return replaced if count else f"{question.rstrip('?!. ')} of {name}?"

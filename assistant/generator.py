@@ -15,6 +15,14 @@ class GeneratorUnavailableError(ExpectedError):
     """The weights are missing, damaged, of another architecture, or too large for the machine."""
 
 
+class EngineMissingError(GeneratorUnavailableError):
+    """A package is not installed: trying again does not help."""
+
+
+class GenerationError(ExpectedError):
+    """The engine failed during one answer; the next question may succeed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How text is drawn. Temperature 0 is greedy; the seed makes a draw repeatable."""
@@ -41,6 +49,7 @@ class Generator(Protocol):
         """Yield the answer in pieces; ends early, and soon, once `stop` is set.
 
         Raises:
-            GeneratorUnavailableError: on the first call, if the weights cannot be loaded.
+            GeneratorUnavailableError: the weights cannot be loaded, or the engine not be reached.
+            GenerationError: the engine failed on the way.
         """
         ...

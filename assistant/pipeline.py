@@ -1,24 +1,32 @@
 """From a question to a cited answer: screen, retrieve, judge, generate, cite.
 
-The pipeline holds no state between questions: what was said before comes with each question, so
-one conversation cannot reach another.
+The pipeline holds nothing of a conversation between questions: what was said before comes with
+each question, so one conversation cannot reach another. Whole answers are kept for prompts that
+come again.
 """
 
 from __future__ import annotations
 
-import re
+import copy
+import hashlib
+import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
 
-from assistant import followup, support
-from assistant.answer import Answer, Sentence, Source, Status, cited_text, source
+from assistant import followup, plain
+from assistant.answer import Answer
+from assistant.cache import AnswerCache
 from assistant.extractive import ExtractiveGenerator
 from assistant.generator import Generator, Sampling
-from assistant.prompts import NOT_COVERED, Prompt
+from assistant.progress import Progress
+from assistant.prompts import NOT_COVERED, Prompt, grounded
+from assistant.relay import relayed
+from assistant.reply import Citer, Reply, numbered
 from assistant.safety.gate import Verdict, screen
 from assistant.settings import Settings
+from assistant.terms import glossary_of
 from index.cards import Flashcard
 from index.errors import ExpectedError
 from index.relevance import Judgement
@@ -35,8 +43,21 @@ OUT_OF_SCOPE = (
     "answer, so I will not guess. If it is about health, name the symptom, condition, medicine "
     "or test that you mean."
 )
+WITHOUT_SUBJECT = (
+    "I cannot tell what this is about, so I will not guess. Ask again with the condition, symptom, "
+    "medicine or test that you mean."
+)
+UNSURE = (
+    "I am not sure that my cards answer this. What follows is from the nearest card and may be "
+    "about something else."
+)
+FAILED = "The language model could not answer this time; this is what the cards themselves say."
+CUT_OFF = "The language model broke off, so this answer may lack something; see the cards below."
 _NEARBY = 3
-_NUMBER_IN_BRACKETS = re.compile(r"[\[\u3010\uff3b]\s*(\d[\d\s,;-]*)[\]\u3011\uff3d]")
+_UNSURE = 0.25  # probability that the best card answers, below which an answer says so
+_TURNS = 4  # earlier ones that the prompt may share cards with
+
+logger = logging.getLogger(__name__)
 
 
 class QuestionError(ExpectedError):
@@ -52,13 +73,48 @@ class Turn:
 
 
 class Assistant:
-    """Answers questions over one index with one generator."""
+    """Answers questions over one index with one generator; both can be exchanged while it runs."""
 
-    def __init__(self, retriever: CardRetriever, generator: Generator, settings: Settings) -> None:
+    def __init__(
+        self,
+        retriever: CardRetriever,
+        generator: Generator,
+        settings: Settings,
+        falls_back: bool = True,
+    ) -> None:
+        """Args:
+        falls_back: whether the cards answer where the generator fails, instead of its error.
+        """
         self.retriever = retriever
         self.generator = generator
         self.settings = settings
+        self.progress = Progress()
+        self._falls_back = falls_back
         self._fallback = ExtractiveGenerator()
+        self._cache = AnswerCache(settings.cached_answers)
+        self._generation = retriever.manifest.generation
+
+    def serve(self, retriever: CardRetriever, generator: Generator) -> None:
+        """Answer from now on over another index with another generator.
+
+        Answers under way end with what they began with.
+        """
+        # One step: a question sees both exchanged, or neither.
+        self.__dict__.update(
+            retriever=retriever,
+            generator=generator,
+            _generation=retriever.manifest.generation,
+            _cache=AnswerCache(self.settings.cached_answers),
+        )
+
+    def status(self) -> dict[str, object]:
+        """What is in service and what is being prepared: for the log, `/healthz` and the page."""
+        return {
+            "profile": self.settings.profile,
+            "generator": self.generator.name,
+            "index": self.index_name,
+            **self.progress.status(),
+        }
 
     @property
     def index_name(self) -> str:
@@ -66,13 +122,13 @@ class Assistant:
         record = self.retriever.manifest
         return f"{', '.join(record.decks)} ({record.cards:,} cards, {record.generation})"
 
-    def answer(self, question: str, history: Sequence[Turn] = ()) -> Answer:
-        """The complete answer.
+    def answer(self, question: str, history: Sequence[Turn] = (), simple: bool = False) -> Answer:
+        """The complete answer; `simple` as in `stream`.
 
         Raises:
             QuestionError: the question is empty or too long.
         """
-        return [*self.stream(question, history)][-1]
+        return [*self.stream(question, history, simple=simple)][-1]
 
     def stream(
         self,
@@ -80,39 +136,73 @@ class Assistant:
         history: Sequence[Turn] = (),
         sampling: Sampling | None = None,
         stop: Event | None = None,
+        simple: bool = False,
     ) -> Iterator[Answer]:
         """Yield the answer as it grows; each is a whole `Answer`, the last one is complete.
 
         Args:
             history: the earlier turns of this conversation, oldest first.
             stop: set it to end early; what was said by then is the answer.
+            simple: in fewer and shorter sentences, with medical words explained in brackets.
 
         Raises:
             QuestionError: the question is empty or too long.
         """
+        # Of a copy, which keeps its index and generator if others take their place meanwhile.
+        answers = copy.copy(self)._stream(question, history, sampling, stop)
+        yield from plain.in_plain_words(answers, question) if simple else answers
+
+    def _stream(
+        self,
+        question: str,
+        history: Sequence[Turn],
+        sampling: Sampling | None,
+        stop: Event | None,
+    ) -> Iterator[Answer]:
         started = time.perf_counter()
         asked = self._checked(question)
         earlier = [turn.question for turn in history]
         verdict = screen(asked, earlier)
-        reply = _Reply(self.generator.name, self.index_name, started)
-        if verdict.kind in ("harmful",):
+        reply = Reply(self.generator.name, self.index_name, started)
+        if verdict.kind == "harmful":
             yield reply.fixed("declined", verdict.text)
             return
+        urgent = verdict.kind not in ("none", "dosing")
+        if not urgent:
+            reply.notice = verdict.text
+            if followup.unclear(asked, earlier):
+                yield reply.fixed("abstained", WITHOUT_SUBJECT)
+                return
         reading, hits, judged = self._retrieve(asked, earlier)
         confidence = round(judged.confidence, 4)
         reply.timings["retrieve"] = reply.elapsed()
-        if verdict.kind not in ("none", "dosing"):
+        if urgent:
             yield from self._emergency(reply, verdict, hits if judged.covered else [], confidence)
             return
-        reply.notice = verdict.text
         if not judged.covered:
             text = NOT_COVERED_HERE if judged.in_scope else OUT_OF_SCOPE
-            nearby = _numbered(hits[:_NEARBY]) if judged.in_scope else ()
+            nearby = numbered(hits[:_NEARBY]) if judged.in_scope else ()
             yield reply.fixed("abstained", text, nearby=nearby, confidence=confidence)
             return
+        if confidence < _UNSURE:
+            reply.note(UNSURE)
+        cards, count = [hit.card for hit in hits], self.settings.prompt_cards
+        if self.generator.grounded:  # it copies sentences, and sees to it which ones
+            prompt = Prompt(reading, cards[:count])
+        else:
+            prompt = grounded(reading, cards, count, self._before(earlier))
         yield from self._generate(
-            reply, reading, hits, confidence, sampling or self._sampling(), stop or Event()
+            reply, prompt, hits, confidence, sampling or self._sampling(), stop or Event()
         )
+
+    def _before(self, earlier: Sequence[str]) -> Sequence[Flashcard]:
+        """The cards of the prompt before this one, found as they were found then."""
+        cards: Sequence[Flashcard] = ()
+        for turn in range(max(0, len(earlier) - _TURNS), len(earlier)):
+            reading, hits, _ = self._retrieve(earlier[turn], earlier[:turn])
+            found = [hit.card for hit in hits]
+            cards = grounded(reading, found, self.settings.prompt_cards, cards).cards
+        return cards
 
     def _checked(self, question: str) -> str:
         limit = self.settings.max_question_chars
@@ -136,159 +226,92 @@ class Assistant:
         return max(found, key=lambda found: found[2].confidence)
 
     def _emergency(
-        self, reply: _Reply, verdict: Verdict, hits: Sequence[Hit], confidence: float
+        self, reply: Reply, verdict: Verdict, hits: Sequence[Hit], confidence: float
     ) -> Iterator[Answer]:
         """The fixed text first and alone; then the best card, if the deck has one on the matter."""
-        yield reply.fixed("emergency", verdict.text)
+        yield replace(reply.fixed("emergency", verdict.text), danger=verdict.danger)
         if hits:
-            yield reply.fixed(
-                "emergency", verdict.text, nearby=_numbered(hits[:2]), confidence=confidence
+            shown = reply.fixed(
+                "emergency", verdict.text, nearby=numbered(hits[:2]), confidence=confidence
             )
+            yield replace(shown, danger=verdict.danger)
 
     def _generate(
         self,
-        reply: _Reply,
-        question: str,
+        reply: Reply,
+        prompt: Prompt,
         hits: Sequence[Hit],
         confidence: float,
         sampling: Sampling,
         stop: Event,
     ) -> Iterator[Answer]:
-        shown = hits[: self.settings.prompt_cards]
-        prompt = Prompt(question, [hit.card for hit in shown])
-        citer = _Citer(hits, self._similarity, self.generator.grounded)
-        yield reply.growing(citer, confidence, best=_numbered(hits[:1]))
-        for sentence in _sentence_stream(self._pieces(reply, prompt, sampling, stop)):
-            if fold(sentence).strip(". ") == fold(NOT_COVERED).strip(". "):
-                break
-            if citer.add(sentence):
-                yield reply.growing(citer, confidence)
+        key = self._key(prompt, hits, sampling)
+        known = self._cache.get(key)
+        if known is not None:
+            yield reply.again(known, confidence)
+            return
+        citer = Citer(hits)
+        yield reply.growing(citer, confidence, best=numbered(hits[:1]))
+        broken = False
+        try:
+            for sentence in _sentence_stream(self._pieces(reply, prompt, sampling, stop)):
+                if fold(sentence).strip(". ") == fold(NOT_COVERED).strip(". "):
+                    break
+                if citer.add(sentence):
+                    yield reply.growing(citer, confidence)
+        except Exception as error:
+            # Whatever a generator does, the question gets an answer: what was said so far, or the
+            # cards. A bug keeps its traceback in the log.
+            if not self._falls_back:
+                raise
+            broken = True
+            logger.warning("%s failed: %s", self.generator.name, error, exc_info=_bug(error))
+            self.progress.failed(f"{error}" if not _bug(error) else type(error).__name__)
+            reply.note(CUT_OFF if citer.kept else FAILED)
         if not citer.kept and not stop.is_set():
             # Nothing that was generated is held by a card, or the generator itself saw no cover:
             # the best card speaks for itself.
-            for sentence in self._fallback.stream(prompt, sampling, stop):
+            cards = [hit.card for hit in hits[: self.settings.prompt_cards]]
+            for sentence in self._fallback.stream(Prompt(prompt.question, cards), sampling, stop):
                 citer.add(sentence.strip())
         final = reply.growing(citer, confidence)
+        cited = [source.card_id for source in final.sources]
+        terms = glossary_of(self.retriever).within(final.text, prompt.question, cited)
         timings = {**final.timings_ms, "total": reply.elapsed()}
-        yield replace(final, timings_ms=timings)
+        final = replace(final, terms=terms, timings_ms=timings)
+        if not broken and not stop.is_set() and self._may_keep():
+            self._cache.put(key, final)
+        yield final
+
+    def _key(self, prompt: Prompt, hits: Sequence[Hit], sampling: Sampling) -> str:
+        """What an answer depends on, as a hash: nobody's words are kept in it."""
+        cards = [hit.card.id for hit in hits]
+        index = self.retriever.manifest.generation
+        parts = (prompt.question, prompt.cards, cards, index, self.generator.name, sampling)
+        return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _may_keep(self) -> bool:
+        """Whether answers are of the deck in service; nothing of a user's own deck is kept."""
+        return self.retriever.manifest.generation == self._generation
 
     def _pieces(
-        self, reply: _Reply, prompt: Prompt, sampling: Sampling, stop: Event
+        self, reply: Reply, prompt: Prompt, sampling: Sampling, stop: Event
     ) -> Iterator[str]:
-        for piece in self.generator.stream(prompt, sampling, stop):
+        def source(gone: Event) -> Iterator[str]:
+            return self.generator.stream(prompt, sampling, gone)
+
+        # The cards' own sentences need no waiting for, and so no thread.
+        waits = not self.generator.grounded
+        seconds = self.settings.answer_seconds
+        for piece in relayed(source, stop, seconds) if waits else source(stop):
             if not reply.tokens:
                 reply.timings["first_token"] = reply.elapsed()
             reply.tokens += 1
             yield piece
 
-    def _similarity(self, sentence: str, texts: Sequence[str]) -> list[float]:
-        """Cosines of a sentence with texts, from the index's own embedder."""
-        model = self.retriever.embed_model
-        vectors = model.get_text_embedding_batch([sentence, *texts])
-        first, *rest = vectors
-        return [sum(a * b for a, b in zip(first, v, strict=True)) for v in rest]
 
-
-class _Citer:
-    """Collects the sentences that a card holds and numbers the cards in order of first use."""
-
-    def __init__(
-        self,
-        hits: Sequence[Hit],
-        similarity: Callable[[str, Sequence[str]], list[float]],
-        grounded: bool,
-    ) -> None:
-        self._hits = hits
-        self._cards: list[Flashcard] = [hit.card for hit in hits]
-        self._similarity = similarity
-        self._grounded = grounded
-        self._numbers: dict[int, int] = {}  # position among the hits -> n
-        self.kept: list[Sentence] = []
-        self.removed: list[str] = []
-
-    def add(self, sentence: str) -> bool:
-        """Keep a sentence with its citations, or note that no card holds it."""
-        held = support.check(sentence, self._cards, None if self._grounded else self._similarity)
-        if not held.citations:
-            self.removed.append(sentence)
-            return False
-        numbers = []
-        for position in held.citations:
-            self._numbers.setdefault(position, len(self._numbers) + 1)
-            numbers.append(self._numbers[position])
-        text = _NUMBER_IN_BRACKETS.sub(r"(\1)", sentence)  # only code writes citations
-        self.kept.append(Sentence(text, tuple(sorted(numbers)), round(held.score, 4)))
-        return True
-
-    def sources(self) -> tuple[Source, ...]:
-        """The cited cards, by number."""
-        return tuple(
-            source(n, self._hits[position].card, self._hits[position].score)
-            for position, n in self._numbers.items()
-        )
-
-    def uncited(self) -> tuple[Source, ...]:
-        """Cards that were found but hold nothing that is said; numbered on from the cited."""
-        rest = [hit for i, hit in enumerate(self._hits) if i not in self._numbers]
-        return _numbered(rest, start=len(self._numbers) + 1)
-
-
-class _Reply:
-    """What every answer to one question has in common."""
-
-    def __init__(self, generator: str, index: str, started: float) -> None:
-        self._generator = generator
-        self._index = index
-        self._started = started
-        self.timings: dict[str, float] = {}
-        self.tokens = 0
-        self.notice = ""
-
-    def elapsed(self) -> float:
-        """Milliseconds since the question arrived."""
-        return round((time.perf_counter() - self._started) * 1000, 1)
-
-    def fixed(
-        self,
-        status: Status,
-        text: str,
-        nearby: tuple[Source, ...] = (),
-        confidence: float = 0.0,
-    ) -> Answer:
-        """An answer that is not generated."""
-        return Answer(
-            status=status,
-            text=text,
-            nearby=nearby,
-            notice=self.notice,
-            confidence=confidence,
-            generator=self._generator,
-            index=self._index,
-            timings_ms={**self.timings, "total": self.elapsed()},
-        )
-
-    def growing(
-        self, citer: _Citer, confidence: float, best: tuple[Source, ...] | None = None
-    ) -> Answer:
-        """The answer so far; before its first sentence, with the best card at hand."""
-        return Answer(
-            status="answered",
-            text=cited_text(citer.kept),
-            sentences=tuple(citer.kept),
-            sources=citer.sources(),
-            nearby=citer.uncited() if best is None else best,
-            notice=self.notice,
-            removed=tuple(citer.removed),
-            confidence=confidence,
-            generator=self._generator,
-            index=self._index,
-            timings_ms=dict(self.timings),
-            tokens=self.tokens,
-        )
-
-
-def _numbered(hits: Sequence[Hit], start: int = 1) -> tuple[Source, ...]:
-    return tuple(source(n, hit.card, hit.score) for n, hit in enumerate(hits, start=start))
+def _bug(error: Exception) -> bool:
+    return not isinstance(error, ExpectedError)
 
 
 def _sentence_stream(pieces: Iterator[str]) -> Iterator[str]:

@@ -9,29 +9,42 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from typing import Any
 
-from assistant.generator import GeneratorUnavailableError, Sampling
-from assistant.prompts import Prompt, prompt_ids
+from assistant.batching import Batcher
+from assistant.generator import GenerationError, GeneratorUnavailableError, Sampling
+from assistant.prompts import Prompt, fitting_ids
 
 logger = logging.getLogger(__name__)
 
 ARCHITECTURE = "LlamaForCausalLM"
-_WAIT_SECONDS = 120  # for one token: far more than any machine needs that can serve at all
+_CONTEXT = 2048  # tokens, where the model does not say
+MAX_BATCH = 16  # answers at a time on a GPU; a CPU serves them one after the other
 
 
 class TransformersGenerator:
-    """A checkpoint loaded on first use. One answer at a time: the cache belongs to one user."""
+    """A checkpoint loaded on first use. On CUDA, answers asked for at the same time share steps."""
 
     grounded = False
 
-    def __init__(self, base: str, adapter: str | None = None, device: str = "auto") -> None:
+    def __init__(
+        self,
+        base: str,
+        adapter: str | None = None,
+        device: str = "auto",
+        max_batch: int | None = None,
+    ) -> None:
+        """Args:
+        max_batch: answers at a time; by default `MAX_BATCH` on CUDA and 1 elsewhere.
+        """
         self._base = base
         self._adapter = adapter
         self._device = device
+        self._max_batch = max_batch
         self._lock = Lock()
         self._loaded: tuple[Any, Any] | None = None
+        self._batcher: Batcher | None = None
 
     @property
     def name(self) -> str:
@@ -48,26 +61,41 @@ class TransformersGenerator:
         with self._lock:
             if self._loaded is None:
                 logger.info("loading %s", self.name)
-                self._loaded = _load(self._base, self._adapter, self._device)
+                tokenizer, model = _load(self._base, self._adapter, self._device)
+                at_a_time = self._max_batch or (MAX_BATCH if model.device.type == "cuda" else 1)
+                self._batcher = Batcher(tokenizer, model, at_a_time)
+                self._loaded = tokenizer, model
             return self._loaded
 
     def stream(self, prompt: Prompt, sampling: Sampling, stop: Event) -> Iterator[str]:
         """Yield the answer in pieces of text."""
         tokenizer, model = self.load()
-        with self._lock:
-            yield from _generate(tokenizer, model, prompt, sampling, stop)
+        assert self._batcher is not None
+        limit = int(getattr(model.config, "max_position_embeddings", _CONTEXT))
+        ids = fitting_ids(tokenizer, prompt, min(limit, _CONTEXT) - sampling.max_new_tokens)
+        try:
+            yield from self._batcher.stream(ids, sampling, stop)
+        except (RuntimeError, MemoryError) as error:  # torch's failures, such as no memory left
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise GenerationError(f"the model failed ({reason[:200]})") from error
 
 
-def _load(base: str, adapter: str | None, device: str) -> tuple[Any, Any]:
+def load_checkpoint(base: str, adapter: str | None, options: dict[str, Any]) -> tuple[Any, Any]:
+    """Tokenizer and model of a checkpoint with its adapter.
+
+    Args:
+        options: for `from_pretrained`, such as the number format or the quantisation.
+
+    Raises:
+        GeneratorUnavailableError: says what is missing or wrong, and what to do.
+    """
     try:
-        import torch
         from safetensors import SafetensorError
         from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         raise GeneratorUnavailableError(
             "a transformers generator needs torch and transformers: pip install 'medcards[models]'"
         ) from error
-    on_cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     try:
         config = AutoConfig.from_pretrained(base, trust_remote_code=False)
         architectures = config.architectures or []
@@ -76,12 +104,9 @@ def _load(base: str, adapter: str | None, device: str) -> tuple[Any, Any]:
                 f"the base {base!r} is a {architectures[0]}: expected a {ARCHITECTURE} checkpoint"
             )
         tokenizer = AutoTokenizer.from_pretrained(adapter_tokenizer(adapter) or base)
-        options: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False}
-        if on_cuda:
-            options |= {"quantization_config": nf4(torch), "device_map": {"": 0}}
-        else:
-            options |= {"dtype": torch.float32}
-        model = AutoModelForCausalLM.from_pretrained(base, **options)
+        model = AutoModelForCausalLM.from_pretrained(
+            base, use_safetensors=True, trust_remote_code=False, **options
+        )
         if adapter:
             model = _with_adapter(model, adapter)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -93,6 +118,20 @@ def _load(base: str, adapter: str | None, device: str) -> tuple[Any, Any]:
         ) from error
     model.eval()
     return tokenizer, model
+
+
+def _load(base: str, adapter: str | None, device: str) -> tuple[Any, Any]:
+    try:
+        import torch
+    except ImportError as error:
+        raise GeneratorUnavailableError(
+            "a transformers generator needs torch and transformers: pip install 'medcards[models]'"
+        ) from error
+    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
+        options = {"quantization_config": nf4(torch), "device_map": {"": 0}}
+    else:
+        options = {"dtype": torch.float32}
+    return load_checkpoint(base, adapter, options)
 
 
 def nf4(torch: Any) -> Any:
@@ -125,67 +164,3 @@ def _with_adapter(model: Any, adapter: str) -> Any:
             "adapter saved as safetensors"
         )
     return PeftModel.from_pretrained(model, adapter)
-
-
-def _generate(
-    tokenizer: Any, model: Any, prompt: Prompt, sampling: Sampling, stop: Event
-) -> Iterator[str]:
-    import torch
-    from transformers import (
-        StoppingCriteria,
-        StoppingCriteriaList,
-        TextIteratorStreamer,
-        set_seed,
-    )
-
-    gone = Event()  # the reader has left; the caller's own event stays the caller's
-
-    class Stopped(StoppingCriteria):
-        """Ends generation between two tokens."""
-
-        def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-            ended = stop.is_set() or gone.is_set()
-            return torch.full((input_ids.shape[0],), ended, device=input_ids.device)
-
-    ids = prompt_ids(tokenizer, prompt)
-    limit = int(getattr(model.config, "max_position_embeddings", 2048))
-    if len(ids) + sampling.max_new_tokens > limit:
-        # Unreachable with the prompt's own budget; an overlong prompt must not fail silently.
-        raise GeneratorUnavailableError(
-            f"the prompt has {len(ids)} tokens and the model room for {limit}: use fewer cards"
-        )
-    inputs = torch.tensor([ids], device=model.device)  # (1, tokens)
-    streamer = TextIteratorStreamer(
-        tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=_WAIT_SECONDS
-    )
-    draw: dict[str, Any] = {"do_sample": False}
-    if sampling.temperature > 0:
-        draw = {"do_sample": True, "temperature": sampling.temperature, "top_p": 0.9}
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            set_seed(sampling.seed)
-            with torch.inference_mode():
-                model.generate(
-                    inputs=inputs,
-                    attention_mask=torch.ones_like(inputs),
-                    max_new_tokens=sampling.max_new_tokens,
-                    pad_token_id=tokenizer.eos_token_id,
-                    streamer=streamer,
-                    stopping_criteria=StoppingCriteriaList([Stopped()]),
-                    **draw,
-                )
-        except BaseException as error:
-            failures.append(error)
-            streamer.end()
-
-    worker = Thread(target=work, name="generate", daemon=True)
-    worker.start()
-    try:
-        yield from streamer
-    finally:
-        gone.set()  # a reader that leaves must not leave the model running for nobody
-        worker.join()
-    if failures:
-        raise failures[0]

@@ -13,8 +13,9 @@ import pytest
 from assistant.answer import Answer
 from assistant.extractive import ExtractiveGenerator
 from assistant.generator import Sampling
-from assistant.pipeline import Assistant, QuestionError, Turn
+from assistant.pipeline import UNSURE, Assistant, QuestionError, Turn
 from assistant.prompts import NOT_COVERED, Prompt
+from assistant.reply import Citer
 from assistant.settings import Settings
 from index.cards import Flashcard, make_card
 from index.relevance import Judgement
@@ -97,6 +98,30 @@ def assert_citations_hold(answer: Answer) -> None:
     assert cited == numbers  # none without a source, no source uncited
     for n in numbers:
         assert f"[{n}]" in answer.text
+
+
+def test_no_sentence_is_said_twice() -> None:
+    hit = Hit(make_card("What is gout?", "Gout is a kind of arthritis. It hurts."), 0.9, 0.9, 1, 1)
+    citer = Citer([hit])
+    said = ["Gout is a kind of arthritis.", "It hurts.", "gout is a kind of arthritis."]
+    assert [citer.add(sentence) for sentence in said] == [True, True, False]
+    assert [kept.text for kept in citer.kept] == said[:2]
+    assert citer.removed == []
+
+
+def test_a_question_is_no_answer_unless_the_card_asks_it() -> None:
+    hit = Hit(make_card("Does gout hurt?", "Does it hurt? Gout hurts."), 0.9, 0.9, 1, 1)
+    citer = Citer([hit])
+    assert not citer.add("Does gout hurt?")
+    assert citer.add("Does it hurt?")
+
+
+@pytest.mark.parametrize(("confidence", "unsure"), [(0.1, True), (0.6, False)])
+def test_an_unsure_answer_says_so(confidence: float, unsure: bool) -> None:
+    judged = Judgement(confidence, in_scope=True, covered=True)
+    answer = assistant(judgement=judged).answer("What is gout?")
+    assert answer.status == "answered"
+    assert (UNSURE in answer.notice) is unsure
 
 
 def test_extractive_answer_quotes_and_cites_the_best_card() -> None:
@@ -228,18 +253,19 @@ def test_control_and_bidirectional_characters_do_not_reach_the_index() -> None:
 def test_a_followup_is_searched_with_its_subject() -> None:
     helper = assistant()
     helper.answer("how is it treated?", [Turn("What is gout?", "Gout is ...")])
-    assert helper.retriever.queries[0] == "What is gout? how is it treated?"  # type: ignore[attr-defined]
+    queries = helper.retriever.queries  # type: ignore[attr-defined]  # the double's notes
+    assert queries == ["how is gout treated?", "What is gout? how is it treated?"]
 
 
 def test_conversations_do_not_reach_each_other() -> None:
     helper = assistant("Gout is a kind of arthritis.")
-    secret = Turn("My name is Zebulon and I have gout", "Noted.")
+    secret = Turn("What is Zebulon gout?", "Noted.")
     helper.answer("how is it treated?", [secret])
     answer = helper.answer("What is gout?")
     prompts = helper.generator.prompts  # type: ignore[attr-defined]  # the double's notes
-    assert "Zebulon" in prompts[0].question
-    assert "Zebulon" not in prompts[1].question
-    assert "Zebulon" not in answer.to_json()
+    assert "zebulon" in prompts[0].question
+    assert "zebulon" not in prompts[1].question.lower()
+    assert "zebulon" not in answer.to_json().lower()
 
 
 def test_a_card_with_instructions_is_only_quoted() -> None:
