@@ -6,20 +6,28 @@ import argparse
 import logging
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from index import cli
 from index.errors import ExpectedError
 from training.config import RunConfig, load_config, recipes
 
+_OWN_COMMAND_LINE = {
+    "embedder": "train the embedder",
+    "crossencoder": "train what judges whether a card answers a question",
+    "calibration": "turn its logits into probabilities and thresholds",
+    "gate": "train and fit the safety gate",
+    "support-reader": "try to train what reads a sentence beside a card",
+}
+
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     arguments = sys.argv[1:] if argv is None else argv
-    if arguments[:1] == ["embedder"]:  # has its own command line
-        from training import embedder
-
-        return embedder.main(arguments[1:])
+    if arguments[:1] and arguments[0] in _OWN_COMMAND_LINE:
+        own: int = import_module(f"training.{arguments[0].replace('-', '_')}").main(arguments[1:])
+        return own
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -58,7 +66,8 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("--private", action="store_true")
     command.set_defaults(func=_push)
 
-    command = commands.add_parser("embedder", help="train the embedder (has its own options)")
+    for name, about in _OWN_COMMAND_LINE.items():
+        commands.add_parser(name, help=about)
 
     parsed = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)

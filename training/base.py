@@ -32,6 +32,7 @@ class Hardware:
     precision: Precision
     nf4: bool
     optimizer: str  # as transformers names it
+    checkpointing: bool  # of gradients; where `auto` is to decide, until it has, they are
 
 
 def hardware(config: RunConfig) -> Hardware:
@@ -57,6 +58,7 @@ def hardware(config: RunConfig) -> Hardware:
         precision=precision,
         nf4=config.quantization == "nf4" or (config.quantization == "auto" and on_cuda),
         optimizer=names.get(optimizer, optimizer),
+        checkpointing=config.gradient_checkpointing is not False,
     )
 
 
@@ -197,15 +199,20 @@ def load_model(config: RunConfig, machine: Hardware) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+    from training import attention
+
     compute = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
     dtype = compute[machine.precision] if machine.device == "cuda" else torch.float32
     options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "trust_remote_code": False}
+    options["attn_implementation"] = attention.register()
     if machine.nf4:
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
+            # FSDP shards floating parameters only: the packed bytes are stored as if they were.
+            bnb_4bit_quant_storage=dtype if sharded() else None,
         )
     if machine.device == "cuda":
         options["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0"))}
@@ -218,6 +225,11 @@ def load_model(config: RunConfig, machine: Hardware) -> Any:
         ) from error
     model.config.use_cache = False
     return model
+
+
+def sharded() -> bool:
+    """Whether `accelerate launch` was given a configuration that shards the model."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
 
 
 def _first_line(error: Exception) -> str:

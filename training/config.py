@@ -96,7 +96,8 @@ class RunConfig(BaseModel):
     batch: int = Field(1, ge=1)  # rows on a device; with packing: packs of max_tokens
     accumulation: int = Field(8, ge=1)
     packing: bool = True
-    gradient_checkpointing: bool = True
+    # `auto`: only where the run would not fit without it; it costs a third more work.
+    gradient_checkpointing: Literal["auto"] | bool = "auto"
     group_by_length: bool = False
 
     # How often the validation loss is taken, besides the start, and a checkpoint written.

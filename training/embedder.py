@@ -29,6 +29,7 @@ from index.decks import read
 from index.split import Side, split_cards
 from training import embedder_data as data
 from training import embedder_subjects as subjects
+from training.precision import reading_dtype
 
 logger = logging.getLogger(__name__)
 
@@ -217,7 +218,7 @@ def _train(config: EmbedderConfig, sets: dict[str, list[data.Pair]]) -> Path:
         lr_scheduler_type="cosine",
         weight_decay=0.01,
         seed=config.seed,
-        bf16=torch.cuda.is_available() or _has_bf16(),
+        bf16=reading_dtype() == torch.bfloat16,
         use_cpu=not torch.cuda.is_available(),
         batch_sampler=_in_order,
         multi_dataset_batch_sampler="proportional",
@@ -257,12 +258,6 @@ def _in_order(dataset: Any, batch_size: int, drop_last: bool, **_: Any) -> Any:
     from torch.utils.data import SequentialSampler
 
     return DefaultBatchSampler(SequentialSampler(dataset), batch_size, drop_last)
-
-
-def _has_bf16() -> bool:
-    import torch
-
-    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def _blend(config: EmbedderConfig, tuned: Path) -> None:

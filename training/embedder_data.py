@@ -14,6 +14,7 @@ import re
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
@@ -87,7 +88,11 @@ class PairMaker:
         self._terms = re.compile(r"\b(" + "|".join(map(re.escape, terms)) + r")\b", re.IGNORECASE)
         # "This condition is inherited in ..." opens hundreds of answers: no pair without its card.
         self._openings = Counter(_opening(cut[0]) for cut in self.cut if cut)
-        self.neighbours = _neighbours(rows)
+
+    @cached_property
+    def neighbours(self) -> list[list[int]]:
+        """For each row the rows of other subjects that seem to answer it."""
+        return _neighbours(self.rows)
 
     def everyday(self, text: str) -> str:
         """A text with some medical words replaced by everyday ones."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from index.errors import ExpectedError
@@ -24,6 +24,7 @@ _LIBRARIES = {"cpu": 1.1e9, "cuda": 0.6e9}  # resident before the first weight
 _LOGIT_CHUNK = 256  # positions whose logits exist at once
 _TIMED_TOKENS = 256  # at most, of the layer that is timed on a CPU
 _HEADROOM = 0.95  # of the free memory
+_AMPLE = 0.7  # of it, below which nothing is computed twice to save some
 
 
 class TooLittleMemoryError(ExpectedError):
@@ -71,14 +72,23 @@ def memory(
     kept = tokens * hidden * width
     depth = model_config.num_hidden_layers
     checkpointed = depth * kept + 2 * layer
-    activations = checkpointed if config.gradient_checkpointing else depth * layer
-    if config.packing:
-        activations += tokens * tokens * width  # the mask that keeps the rows of a pack apart
+    activations = checkpointed if machine.checkpointing else depth * layer
     activations += 3 * min(tokens, _LOGIT_CHUNK) * model_config.vocab_size * 4
     largest = max((m.weight.numel() for m in linear), default=0)
     if machine.nf4:
         activations += largest * width  # one weight, unpacked
     return Memory(weights, adapter, activations, _LIBRARIES[machine.device])
+
+
+def settled(
+    config: RunConfig, model_config: Any, skeleton: Any, modules: list[str], machine: Hardware
+) -> Hardware:
+    """The machine with `gradient_checkpointing` settled where the run leaves it to the memory."""
+    if config.gradient_checkpointing != "auto":
+        return machine
+    without = replace(machine, checkpointing=False)
+    needed = memory(config, model_config, skeleton, modules, without).total
+    return without if needed < free_memory(machine) * _AMPLE else machine
 
 
 def require_memory(
@@ -127,8 +137,8 @@ def advice(config: RunConfig) -> str:
     steps = []
     if config.batch > 1:
         steps.append(f"batch 1 with accumulation {config.batch * config.accumulation}")
-    if not config.gradient_checkpointing:
-        steps.append("gradient_checkpointing true")
+    if config.gradient_checkpointing is False:
+        steps.append("gradient_checkpointing auto")
     if config.quantization == "none":
         steps.append("quantization nf4")
     if config.rows.max_tokens > 512:
@@ -145,7 +155,7 @@ def report(config: RunConfig) -> str:
     tokenizer = base.load_tokenizer(config.base)
     skeleton = base.skeleton(model_config)
     modules = base.target_modules(config, skeleton)
-    machine = base.hardware(config)
+    machine = settled(config, model_config, skeleton, modules, base.hardware(config))
     training, validation = source.build_rows(config, source.open_source(config), tokenizer)
     needed = memory(config, model_config, skeleton, modules, machine)
     tokens = training.tokens * config.epochs
@@ -162,7 +172,8 @@ def report(config: RunConfig) -> str:
         f"rows         {len(training.rows):,} for training, {training.tokens:,} tokens; "
         f"{len(validation.rows):,} for validation, {validation.tokens:,} tokens",
         f"hardware     {machine.device}, {machine.precision}, "
-        f"{'NF4' if machine.nf4 else 'not quantised'}, {machine.optimizer}",
+        f"{'NF4' if machine.nf4 else 'not quantised'}, {machine.optimizer}, gradient checkpointing "
+        f"{'on' if machine.checkpointing else 'off'}",
         f"memory       about {needed.total / GIGABYTE:.1f} GB: weights "
         f"{needed.weights / GIGABYTE:.2f}, adapter {needed.adapter / GIGABYTE:.2f}, activations "
         f"{needed.activations / GIGABYTE:.2f}, libraries {needed.libraries / GIGABYTE:.2f}; "
@@ -205,7 +216,7 @@ def tokens_per_second(config: RunConfig, model_config: Any, machine: Hardware) -
     forward = timed(lambda: layer())
     both = timed(lambda: layer().sum().backward())
     head = timed(lambda: model.lm_head(layer()).float().logsumexp(-1).sum().backward()) - both
-    one_layer = both + (forward if config.gradient_checkpointing else 0)
+    one_layer = both + (forward if machine.checkpointing else 0)
     return tokens / float(one_layer * model_config.num_hidden_layers + max(head, 0.0))
 
 

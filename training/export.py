@@ -12,9 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from assistant import gguf_file
 from index.errors import ExpectedError
 from training import base as bases
-from training import gguf_file, parity
+from training import parity
 from training.folder import read_run
 from training.run import quiet_libraries
 

@@ -40,6 +40,7 @@ def describe(
         "index_generation": opened.record.generation,
         "rows": {"training": training.counts(), "validation": validation.counts()},
         "left_out": dict(training.left_out + validation.left_out),
+        "train_ids": training.card_ids(),
         "training_tokens": training.tokens,
         "steps": trainer.state.global_step,
         "training_loss": _mean_of_last([e["loss"] for e in history if "loss" in e]),

@@ -41,6 +41,7 @@ class Row:
     cards: tuple[Flashcard, ...]
     prompt: tuple[int, ...]  # token ids
     answer: tuple[int, ...]  # token ids, with the end of the turn
+    card_id: str = ""  # of the card that is asked about
 
     @property
     def ids(self) -> list[int]:
@@ -63,6 +64,11 @@ class Rows:
     def counts(self) -> dict[str, int]:
         """Rows by kind."""
         return dict(Counter(row.kind for row in self.rows))
+
+    def card_ids(self) -> list[str]:
+        """The cards that were asked about or stood in a prompt: what a model may have learnt."""
+        shown = {card.id for row in self.rows for card in row.cards}
+        return sorted(shown | {row.card_id for row in self.rows if row.card_id})
 
     @property
     def tokens(self) -> int:
@@ -194,4 +200,4 @@ def _row(
         prompt = template_ids(tokenizer, config.template, card.question)
         target = fence(card.answer)
     answer = answer_ids(tokenizer, target)
-    return Row(kind, card.question, target, shown, tuple(prompt), tuple(answer))
+    return Row(kind, card.question, target, shown, tuple(prompt), tuple(answer), card.id)

@@ -56,6 +56,7 @@ def train(config: RunConfig, out: Path | None = None, resume: bool = False) -> P
     if config.adapter:
         base.check_adapter(config.adapter, stamp)
     machine = base.hardware(config)
+    machine = estimate.settled(config, model_config, skeleton, modules, machine)
     base.check_quantisable(config, skeleton, machine)
     where = out or folder.default_folder(config)
     checkpoint = folder.find_checkpoint(where, config, resume)
@@ -164,7 +165,8 @@ def _arguments(config: RunConfig, machine: Hardware, where: Path, validate: bool
     from trl.trainer.sft_config import SFTConfig
 
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(where / folder.TENSORBOARD)
-    keep_best = validate and config.patience is not None
+    # A sharded model is not put back to an earlier state: there the last adapter is kept.
+    keep_best = validate and config.patience is not None and not base.sharded()
     share = 1 / config.validations if config.validations > 1 else 1 - 1e-9
     return SFTConfig(
         output_dir=str(where / folder.CHECKPOINTS),
@@ -184,7 +186,7 @@ def _arguments(config: RunConfig, machine: Hardware, where: Path, validate: bool
         bf16=machine.precision == "bf16",
         fp16=machine.precision == "fp16",
         use_cpu=machine.device == "cpu",
-        gradient_checkpointing=config.gradient_checkpointing,
+        gradient_checkpointing=machine.checkpointing,
         packing=config.packing,
         # The rows fit already. Without packing nothing may cut them, answers least of all.
         max_length=config.rows.max_tokens if config.packing else None,

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from bitsandbytes.nn.modules import Linear4bit
 from peft.optimizers import create_loraplus_optimizer
+from torch.distributed.tensor import DTensor
 from tqdm import tqdm
 from transformers import TrainerCallback
 from trl.trainer.sft_trainer import SFTTrainer
@@ -43,6 +44,15 @@ class AnswerTrainer(SFTTrainer):
         self._validation = validation
         self._tokens_at_once = tokens_at_once
         self._plus_ratio = plus_ratio
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train; the bar is closed whatever happens, so that an error has a line of its own."""
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            for callback in self.callback_handler.callbacks:
+                if isinstance(callback, Progress):
+                    callback.close()
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
@@ -90,8 +100,24 @@ class AnswerTrainer(SFTTrainer):
             )
         return super().create_optimizer(model)
 
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the adapter. One that is sharded is put together by all processes first."""
+        if not self.is_fsdp_enabled:
+            super().save_model(output_dir, _internal_call)
+            return
+        adapted: Any = self.model
+        weights = {n: w.detach() for n, w in adapted.named_parameters() if w.requires_grad}
+        whole = {n: _together(w) for n, w in weights.items()}
+        if self.args.should_save:
+            self._save(output_dir, state_dict=whole)
+
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Nothing: the card is made from the finished run, not for each checkpoint."""
+
+
+def _together(weight: Any) -> Any:
+    """The whole of a weight that may be sharded; every process must ask."""
+    return weight.full_tensor() if isinstance(weight, DTensor) else weight
 
 
 def evaluation_mode(model: Any) -> None:
@@ -183,8 +209,8 @@ class Progress(TrainerCallback):
         self._fields["GB"] = f"{peak_memory() / GIGABYTE:.2f}"
         self._bar.set_postfix(self._fields)
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Close the bar."""
+    def close(self) -> None:
+        """End the bar's line."""
         if self._bar is not None:
             self._bar.close()
 

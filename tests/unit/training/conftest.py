@@ -28,9 +28,8 @@ class WordTokenizer:
         self, messages: Any, tokenize: bool, add_generation_prompt: bool
     ) -> str:
         assert not tokenize
-        assert add_generation_prompt
         turns = "".join(f"<|{m['role']}|>\n{m['content']}</s>\n" for m in messages)
-        return f"{turns}<|assistant|>\n"
+        return f"{turns}<|assistant|>\n" if add_generation_prompt else turns
 
     def decode(self, ids: Any) -> str:
         words = {i: word for word, i in self._ids.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
@@ -13,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from assistant import gguf_file
 from assistant.generator import Sampling
 from assistant.transformers_generator import TransformersGenerator
 from index.errors import ExpectedError
-from training import folder, gguf_file, parity, push
+from training import folder, parity, push
 from training.__main__ import main
 from training.config import RunConfig
 
@@ -25,16 +25,6 @@ pytestmark = pytest.mark.integration
 # Greedy text is compared whole; this bounds the difference of next-token logits of the merged
 # checkpoint, whose weights are rounded to fp16, from base and adapter.
 MERGED_TOLERANCE = 0.02
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +146,7 @@ def test_the_engine_reads_text_as_the_tokenizer_does(
     tokenizer = AutoTokenizer.from_pretrained(tiny_llama)
     if like == "sentencepiece":
         texts = [tokenizer.decode([i]) for i in range(len(tokenizer))] * 3
-        starter = Path(__file__).resolve().parents[2] / "index" / "starter" / "eye.jsonl"
+        starter = Path(__file__).resolve().parents[3] / "index" / "starter" / "eye.jsonl"
         texts += [json.loads(x)["answer"] for x in starter.read_text("utf-8").splitlines()]
         template = tokenizer.chat_template
         tokenizer = sentencepiece_like(texts)
