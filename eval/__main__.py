@@ -24,11 +24,14 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("--worlds", type=_names, help=f"of {','.join(WORLDS)} (all)")
     command.add_argument("--limit", type=int, help="items, a seeded sample (all)")
     command.add_argument("--out", type=Path, help=f"folder ({defaults.out})")
-    command.add_argument("--base", help="base checkpoint: folder or hub id")
+    command.add_argument("--base", help="checkpoint: folder or hub id (the small one here)")
     command.add_argument("--adapter", help="LoRA adapter: folder or hub id")
     command.add_argument("--index", type=Path, help=f"index folder ({defaults.index})")
     command.add_argument("--seed", type=int)
-    command.add_argument("--batch", type=int, help="prompts at once; 1 (default) can be timed")
+    command.add_argument("--batch", type=int, help=f"prompts at once ({defaults.batch})")
+    command.add_argument(
+        "--timed", type=int, help=f"items answered one by one, for the times ({defaults.timed})"
+    )
     command.add_argument("--max-new-tokens", type=int, help=f"({defaults.max_new_tokens})")
     command.add_argument("--device", help="auto (default), cpu or cuda")
     command.add_argument(

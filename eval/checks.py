@@ -12,6 +12,7 @@ from eval.records import Predictions, Row
 from eval.worlds import Item
 from index.text import fold, words
 
+_ROLE = 40  # characters of a role's name and marker before a prompt
 _OPENING_WORDS = 8  # of an answer: as many in the prompt are no coincidence
 _QUESTION_WORDS = 5  # from which a question repeated in an answer is no coincidence
 _TOLERANCE = 0.02  # of a loss: 4-bit arithmetic differs a little with the shape of a batch
@@ -88,7 +89,10 @@ def _rows_check(name: str, rows: Sequence[Row], wrong: Callable[[Row], bool | No
 
 
 def repeats_prompt(row: Row) -> bool | None:
-    """Whether the text that is scored, or its reference, contains question or instruction."""
+    """Whether the text that is scored, or its reference, opens with question or instruction.
+
+    Further on, a model that copies may have written them itself: a fault of the model's.
+    """
     if row.raw is None and not row.text:
         return None
     texts = [fold(text) for text in (row.text, row.raw or "", row.reference)]
@@ -96,7 +100,7 @@ def repeats_prompt(row: Row) -> bool | None:
     markers = [fold(prompts.SYSTEM), fold(prompts.SYSTEM_WITHOUT_CARDS)]
     if len(words(asked)) >= _QUESTION_WORDS:
         markers.append(asked)
-    return any(marker in text for marker in markers for text in texts)
+    return any(0 <= text.find(marker) <= _ROLE for marker in markers for text in texts)
 
 
 def holds_answer(row: Row) -> bool | None:

@@ -21,7 +21,7 @@ class Cited:
 
 
 def held(sentence: str, cards: Sequence[Flashcard]) -> bool:
-    """The serving system's own rules as judge: exact about facts, blind to loose wording."""
+    """The serving support check as judge: the rules and fitted trees that attach citations."""
     return bool(cards) and bool(support.check(sentence, cards).citations)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from assistant import embedded
 from index.errors import ExpectedError
 from index.paths import default_index, home
 
@@ -31,7 +32,8 @@ class EvalConfig(BaseModel):
     limit: int | None = Field(None, ge=1)  # items; a seeded sample of the test side
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    batch: int = Field(1, ge=1, le=256)  # 1 streams as serving does, which is what can be timed
+    batch: int = Field(16, ge=1, le=256)  # prompts at once
+    timed: int = Field(10, ge=0)  # items answered one by one, as they are served, for the times
     top_k: int = Field(5, ge=1, le=20)
     prompt_cards: int = Field(3, ge=1, le=5)
     max_new_tokens: int = Field(160, ge=1, le=512)
@@ -43,11 +45,16 @@ class EvalConfig(BaseModel):
 def make_config(fields: dict[str, Any]) -> EvalConfig:
     """A configuration from what was given; None counts as not given.
 
+    Where neither base nor adapter is given, the small model that comes with medcards is measured.
+
     Raises:
         ExpectedError: names the option that has no meaning.
     """
+    given = {k: v for k, v in fields.items() if v is not None}
+    if embedded.is_there() and not given.keys() & {"base", "adapter"}:
+        given |= {"base": str(embedded.BASE), "adapter": str(embedded.ADAPTER)}
     try:
-        return EvalConfig.model_validate({k: v for k, v in fields.items() if v is not None})
+        return EvalConfig.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][:1])

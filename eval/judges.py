@@ -1,4 +1,4 @@
-"""An entailment model by name: a judge apart from the rules that attach citations."""
+"""An entailment model by name: a judge apart from the check that attaches citations."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _ENTAILS = 0.5
 
 
 def open_judge(name: str | None) -> Judge:
-    """The judge of a name: None for the serving rules, else a folder or hub id of a classifier
-    with a label such as "entailment".
+    """The judge of a name: None for the serving support check, else a folder or hub id of a
+    classifier with a label such as "entailment".
 
     Raises:
         ExpectedError: it cannot be loaded, or has no such label.

@@ -59,8 +59,8 @@ MEASURES: tuple[Measure, ...] = (
             "Share of the answer's numbers with units that the card does not have.",
             "Another card may rightly hold the number."),
     Measure("held_by_reference", "Held by the gold card", _LIKE, "higher",
-            "Share of the answer's sentences whose facts the gold card states, by the rules that "
-            "compare words, numbers, negations and roles.",
+            "Share of the answer's sentences whose facts the gold card states, by the serving "
+            "support check (rules and fitted trees).",
             "True sentences that the card does not state count as not held."),
     Measure("supported", "Supported sentences", _TRUST, "higher",
             "Share of what the generator wrote that some card it found holds; the rest was "
@@ -74,8 +74,9 @@ MEASURES: tuple[Measure, ...] = (
             "Without meaning where the gold card is hidden."),
     Measure("citation_recall", "Citation recall (ALCE)", _TRUST, "higher",
             "Share of the sentences that the cards they cite hold together.",
-            "The default judge is the rule set that attached the citations, so 1 is expected: it "
-            "shows that nothing was attached wrongly by its own lights. --judge names another."),
+            "The default judge is the serving support check (rules and fitted trees), which "
+            "attached the citations, so 1 is expected: it shows that nothing was attached wrongly "
+            "by its own lights. --judge names another."),
     Measure("citation_precision", "Citation precision (ALCE)", _TRUST, "higher",
             "Share of the citations that are needed.", "As for citation recall."),
     Measure("recall_1", "Recall at 1", _FIND, "higher",

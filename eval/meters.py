@@ -35,7 +35,10 @@ class Meter:
 
 
 def _reset_peak() -> None:
-    """Start the process's high-water mark anew; where that is not possible it just goes on."""
+    """Start the high-water marks anew; where that is not possible they just go on."""
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     try:
         _CLEAR.write_text("5")
     except OSError:

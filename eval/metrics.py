@@ -39,10 +39,18 @@ class ItemMetric(evaluate.Metric):
         raise NotImplementedError
 
     def compute(self, *, predictions: Any = None, references: Any = None, **options: Any) -> Any:
-        """The result; `evaluate` itself cannot read a batch in which everything is missing."""
-        if predictions is not None and all(one is None for one in predictions):
-            return self._compute(list(predictions), list(references), **options)
-        return super().compute(predictions=predictions, references=references, **options)
+        """The result; `evaluate` sees whole pairs only, since it takes the first for the form."""
+        if predictions is None:
+            return super().compute(**options)  # of what was added before
+        pairs = list(zip(predictions, references, strict=True))
+        whole = [i for i, pair in enumerate(pairs) if None not in pair]
+        said, wanted = [pairs[i][0] for i in whole], [pairs[i][1] for i in whole]
+        if whole:
+            found = super().compute(predictions=said, references=wanted, **options)
+        else:
+            found = self._compute(said, wanted, **options)
+        items = dict(zip(whole, found["items"], strict=True))
+        return {**found, **summary(self.title, [items.get(i) for i in range(len(pairs))])}
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
@@ -55,11 +63,7 @@ class ItemMetric(evaluate.Metric):
         )
 
     def _compute(self, predictions: Sequence[Any], references: Sequence[Any]) -> Result:
-        items = [
-            None if said is None or wanted is None else self.item(said, wanted)
-            for said, wanted in zip(predictions, references, strict=True)
-        ]
-        return summary(self.title, items)
+        return summary(self.title, [*map(self.item, predictions, references)])
 
 
 def summary(title: str, items: Sequence[float | None]) -> Result:
@@ -96,13 +100,9 @@ class Bleu(TextMetric):
 
     def _compute(self, predictions: Sequence[Any], references: Sequence[Any]) -> Result:
         result = super()._compute(predictions, references)
-        pairs = [
-            (p, r)
-            for p, r in zip(predictions, references, strict=True)
-            if p is not None and r is not None
-        ]
-        said, wanted = [p for p, _ in pairs], [r for _, r in pairs]
-        return {**result, "corpus_bleu": wording.corpus_bleu(said, wanted) if pairs else None}
+        said, wanted = list(predictions), list(references)
+        corpus = wording.corpus_bleu(said, wanted) if said else None
+        return {**result, "corpus_bleu": corpus}
 
 
 class Chrf(TextMetric):
@@ -197,14 +197,8 @@ class AnswerLoss(ItemMetric):
 
     def _compute(self, predictions: Sequence[Any], references: Sequence[Any]) -> Result:
         result = super()._compute(predictions, references)
-        rows = [
-            (p, *r)
-            for p, r in zip(predictions, references, strict=True)
-            if p is not None and r is not None
-        ]
-        nats = sum(row[0] for row in rows)
-        tokens = sum(row[1] for row in rows)
-        characters = sum(row[2] for row in rows)
+        nats = sum(predictions)
+        tokens, characters = (sum(row[at] for row in references) for at in (0, 1))
         return {
             **result,
             "loss": nats / tokens if tokens else None,

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import datasets
 import evaluate
 
-from eval import citations, ranking, refusal
+from eval import citations, refusal
 from eval.citations import Cited, Judge
 from eval.metrics import NUMBER, TEXT, ItemMetric, Result
+from index import ranking
 from index.cards import Flashcard
 
 _IDS = datasets.List(TEXT)

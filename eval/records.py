@@ -53,7 +53,7 @@ class Header(_Record):
     embedder: dict[str, Any]
     split_stamp: str
     relevance_sha256: str  # of the fitted models that decide whether to answer
-    prompt_sha256: str  # of the instruction texts
+    assistant_sha256: str  # of the code, rules and weights between question and answer
     base: Weights | None = None
     adapter: Weights | None = None
     training_leaks: tuple[str, ...] | None = None  # test cards trained on; None: cannot be known
@@ -223,7 +223,7 @@ _FIXED = {
     "split_stamp": "split",
     "embedder": "embedder",
     "relevance_sha256": "refusal model",
-    "prompt_sha256": "prompt",
+    "assistant_sha256": "assistant (its code, prompts or rules)",
     "seed": "seed",
 }
 _FREE = {"systems", "worlds", "limit", "out", "protocol", "base", "adapter", "index", "device"}

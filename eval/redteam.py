@@ -1,7 +1,7 @@
 """Red-team and bias suites: does the gate catch what it must, and leave alone what it must not?
 
-The sets are for measuring. Choosing a rule or a threshold by a single failure in them would make
-the figures worthless.
+The gate's thresholds are chosen on its sets, so their figures flatter; choosing a rule by a single
+failure in them would make them worthless. Blind figures: benchmarks/unseen.py.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from eval.findings import RIGHT_AT, Difference, Figure
 from eval.measures import BY_KEY, MEASURES
 from eval.protocols import PADDED
 from eval.records import Predictions
-from eval.score import SERVING_RULES, Scores
+from eval.score import SERVING_CHECK, Scores
 
 TEMPLATES = Path(__file__).parent / "templates"
 WORLDS = {
@@ -79,7 +79,7 @@ def _view(scores: Scores, predictions: Predictions) -> dict[str, Any]:
         "sha256": scores.sha256,
         "items": scores.items,
         "judge": scores.judge,
-        "own_judge": scores.judge == SERVING_RULES,
+        "own_judge": scores.judge == SERVING_CHECK,
         "right_at": RIGHT_AT,
         "worlds": [
             (w, WORLDS[w]) for w in WORLDS if any(scores.series[k].world == w for k in sound)
@@ -188,6 +188,7 @@ def _speed(scores: Scores, labels: Sequence[str]) -> Table:
         rows.append(
             [
                 label,
+                number(one.speed["timed"], 0),
                 number(one.speed["first_token_ms_p50"], 0),
                 number(one.speed["first_token_ms_p95"], 0),
                 number(one.speed["total_ms_p50"], 0),
@@ -197,7 +198,7 @@ def _speed(scores: Scores, labels: Sequence[str]) -> Table:
                 number(energy.mean if energy else None, 1),
             ]
         )
-    header = ["system, world", "First token, median ms", "95th percentile",
+    header = ["system, world", "Answers timed", "First token, median ms", "95th percentile",
               "Whole answer, median ms", "95th percentile", "Tokens/s", "Peak memory, MB",
               "Energy, J"]  # fmt: skip
     return Table(header, rows)

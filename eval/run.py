@@ -8,7 +8,7 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,8 +76,11 @@ def _header(config: EvalConfig, worlds: Worlds) -> Header:
     record = worlds.retriever.manifest
     base = weights.describe(config.base) if config.base else None
     adapter = weights.describe(config.adapter) if config.adapter else None
+    leaks = _leaks(config, worlds, adapter)
     for name, one in (("base", base), ("adapter", adapter)):
-        if one and one.split_stamp:
+        # An adapter that lists its cards is judged by them, whatever split they were drawn with.
+        listed = name == "adapter" and leaks == ()
+        if one and one.split_stamp and not listed:
             worlds.split.require(one.split_stamp, f"the {name} {one.name!r}")
     return Header(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -90,10 +93,10 @@ def _header(config: EvalConfig, worlds: Worlds) -> Header:
         embedder=record.embedder.model_dump(),
         split_stamp=worlds.split.stamp,
         relevance_sha256=record.files[manifest.RELEVANCE].sha256,
-        prompt_sha256=_prompt_hash(),
+        assistant_sha256=_assistant_hash(),
         base=base,
         adapter=adapter,
-        training_leaks=_leaks(config, worlds, adapter),
+        training_leaks=leaks,
         versions=_versions(),
         cpus=os.cpu_count() or 1,
         config=config.model_dump(mode="json", exclude={"out", "index"}),
@@ -110,9 +113,15 @@ def _leaks(config: EvalConfig, worlds: Worlds, adapter: Weights | None) -> tuple
     return tuple(checks.trained_on(worlds.items(None, config.seed), trained))
 
 
-def _prompt_hash() -> str:
-    texts = (prompts.SYSTEM, prompts.SYSTEM_WITHOUT_CARDS, prompts.NOT_COVERED)
-    return hashlib.sha256("\x1f".join(texts).encode()).hexdigest()
+def _assistant_hash() -> str:
+    """Of the code, rules and fitted weights between question and answer; the small Llama apart."""
+    folder = Path(prompts.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        place = path.relative_to(folder)
+        if place.parts[0] != "pocket" and path.suffix != ".pyc":
+            digest.update(f"{place.as_posix()}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _versions() -> dict[str, str]:
@@ -144,8 +153,9 @@ def _go_on(
         if (todo := [i for i in items if (i.card.id, system, world, None) not in done])
     ]
     total = sum(len(todo) for *_, todo in plan)
+    timed = {item.card.id for item in items[: config.timed if config.batch > 1 else None]}
     with tqdm(total=total, unit=" answers", file=sys.stderr, disable=not total) as bar:
-        for row in _rows(plan, config, worlds, bar):
+        for row in _rows(plan, config, worlds, timed, bar):
             records.append(path, row)
             bar.update()
     if config.protocol:
@@ -159,6 +169,7 @@ def _rows(
     plan: list[tuple[System, str, list[Item]]],
     config: EvalConfig,
     worlds: Worlds,
+    timed: Collection[str],
     bar: tqdm[None],
 ) -> Iterator[Row]:
     opened: System | None = None
@@ -170,5 +181,8 @@ def _rows(
         bar.set_description(f"{system}, {world}")
         asker = Asker(system, world, generator, worlds, config)
         asker.check_loss(todo)
-        for start in range(0, len(todo), config.batch):
-            yield from asker.rows(todo[start : start + config.batch])
+        alone = [item for item in todo if item.card.id in timed]
+        together = [item for item in todo if item.card.id not in timed]
+        yield from asker.rows(alone, together=False)
+        for start in range(0, len(together), config.batch):
+            yield from asker.rows(together[start : start + config.batch], together=True)

@@ -20,7 +20,7 @@ from eval.records import Header, Predictions, Row
 
 logger = logging.getLogger(__name__)
 
-SERVING_RULES = "the serving rules"
+SERVING_CHECK = "the serving support check"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def score(
     predictions: Predictions,
     embed: Embed | None,
     judge: Judge = held,
-    judge_name: str = SERVING_RULES,
+    judge_name: str = SERVING_CHECK,
 ) -> Scores:
     """All figures of a predictions file."""
     labels = predictions.labels()
@@ -99,7 +99,7 @@ def score_with(predictions: Predictions, judge: str | None = None) -> Scores:
         ExpectedError: the judge cannot be loaded.
     """
     chosen = open_judge(judge)
-    return score(predictions, open_embed(predictions.header), chosen, judge or SERVING_RULES)
+    return score(predictions, open_embed(predictions.header), chosen, judge or SERVING_CHECK)
 
 
 def _series(rows: Sequence[Row], found: Columns) -> Series:
@@ -113,6 +113,7 @@ def _series(rows: Sequence[Row], found: Columns) -> Series:
         speed |= {f"{key}_p50": cut[9] if cut else None, f"{key}_p95": cut[18] if cut else None}
     peaks = [row.peak_mb for row in rows if row.peak_mb is not None]
     speed["peak_mb_max"] = max(peaks, default=None)
+    speed["timed"] = sum(value is not None for value in found.values["total_ms"])
     return Series(
         system=rows[0].system,
         world=rows[0].world,

@@ -1,4 +1,4 @@
-"""The systems under test, each asked as it is served."""
+"""The systems under test: the assistant as it is served, and a model alone, without cards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assistant.answer import Answer
 from assistant.extractive import ExtractiveGenerator
 from assistant.generator import Generator, Sampling
 from assistant.pipeline import Assistant
-from assistant.prompts import NOT_COVERED, Prompt
+from assistant.prompts import NOT_COVERED, Prompt, grounded
 from assistant.settings import Settings
 from assistant.transformers_generator import TransformersGenerator
 from eval import batches, checks
@@ -90,9 +90,13 @@ class Asker:
     worlds: Worlds
     config: EvalConfig
 
-    def rows(self, items: Sequence[Item]) -> Iterator[Row]:
-        """A row for each item; a failure is a row that says so."""
-        replies = self._replies(items) if self.config.batch > 1 else None
+    def rows(self, items: Sequence[Item], together: bool) -> Iterator[Row]:
+        """A row for each item; a failure is a row that says so.
+
+        Args:
+            together: generate for all of them in one batch, which no time can be read from.
+        """
+        replies = self._replies(items) if together else None
         for item in items:
             try:
                 with self._entered(item):
@@ -218,14 +222,15 @@ class Asker:
             top_k=self.config.top_k,
             prompt_cards=self.config.prompt_cards,
         )
-        return _Served(self.worlds.retriever, recorder, settings)
+        return _Served(self.worlds.retriever, recorder, settings, falls_back=False)
 
     def _prompt(self, item: Item) -> Prompt:
         """What the generator would have read, for a question that it was not asked."""
         if not uses_cards(self.system):
             return Prompt(item.card.question)
         hits = self.worlds.retriever.hits(item.card.question)
-        return Prompt(item.card.question, [h.card for h in hits[: self.config.prompt_cards]])
+        cards = [hit.card for hit in hits]
+        return grounded(item.card.question, cards, self.config.prompt_cards)
 
     def _loss(self, prompt: Prompt, item: Item) -> dict[str, Any]:
         if not isinstance(self.generator, TransformersGenerator):

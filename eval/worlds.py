@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryResult
 
 from eval.config import World
 from index import manifest
 from index.cards import Flashcard
 from index.config import SplitConfig
+from index.filters import Mask
 from index.lexical import LexicalIndex
 from index.retrieve import open_index, open_split
 from index.search import Searcher
@@ -95,19 +95,12 @@ class _MaskedStore:
         self.all_vectors = store.all_vectors()
         self._store = store
 
-    @property
-    def llama_store(self) -> _MaskedStore:
-        return self
-
-    def query(self, query: VectorStoreQuery) -> VectorStoreQueryResult:
-        wanted = query.similarity_top_k
-        deeper = min(wanted + len(self.hidden), self._store.size)
-        found = self._store.llama_store.query(
-            VectorStoreQuery(query_embedding=query.query_embedding, similarity_top_k=deeper)
-        )
-        pairs = zip(found.ids or [], found.similarities or [], strict=True)
-        kept = [(i, s) for i, s in pairs if int(i) not in self.hidden][:wanted]
-        return VectorStoreQueryResult(ids=[i for i, _ in kept], similarities=[s for _, s in kept])
+    def nearest(
+        self, vector: Sequence[float], depth: int, allowed: Mask | None = None
+    ) -> list[tuple[int, float]]:
+        deeper = min(depth + len(self.hidden), self._store.size)
+        found = self._store.nearest(vector, deeper, allowed)
+        return [(i, cosine) for i, cosine in found if i not in self.hidden][:depth]
 
 
 class _MaskedWords:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from assistant import embedded
 from assistant.prompts import Prompt
 from eval import records, run, systems
 from eval.__main__ import main
-from eval.config import EvalConfig
+from eval.config import EvalConfig, make_config
 from eval.judges import open_judge
 from eval.losses import answer_losses, example
 from eval.worlds import Worlds
@@ -55,7 +56,9 @@ def index_folder(
     Whether the deck covers a question is decided by the cosine: nothing can be fitted on a double.
     """
 
-    def judge(self: Relevance, question: str, health: Any, hits: Sequence[Hit]) -> Judgement:
+    def judge(
+        self: Relevance, question: str, health: Any, hits: Sequence[Hit], cards: int
+    ) -> Judgement:
         best = hits[0].score if hits else 0.0
         return Judgement(min(max(best, 0.0), 1.0), in_scope=True, covered=best > 0.6)
 
@@ -194,8 +197,12 @@ def test_a_changed_index_or_split_is_refused_with_the_reason(
 
 
 def test_systems_without_weights_are_named_or_left_out(
-    index_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    index_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(embedded, "is_there", lambda: False)  # a slim install
     assert evaluate(index_folder, tmp_path / "a", "--systems", "base,tuned+rag") == 2
     (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error")]
     assert "--base" in line
@@ -203,6 +210,13 @@ def test_systems_without_weights_are_named_or_left_out(
     assert evaluate(index_folder, tmp_path / "b", "--limit", "1") == 0
     assert {row.system for row in records.read(tmp_path / "b").rows} == {"extractive"}
     assert evaluate(index_folder, tmp_path / "c", "--systems", "gpt") == 2
+
+
+def test_without_weights_named_the_small_model_is_measured() -> None:
+    shipped = make_config({"limit": 1})
+    assert (shipped.base, shipped.adapter) == (str(embedded.BASE), str(embedded.ADAPTER))
+    named = make_config({"base": "elsewhere", "adapter": None})
+    assert (named.base, named.adapter) == ("elsewhere", None)
 
 
 @pytest.fixture
@@ -315,12 +329,13 @@ def test_batches_say_what_single_answers_say(
     texts = {}
     for batch in ("1", "3"):
         out = tmp_path / batch
-        options = ("--systems", "base,tuned+rag", "--worlds", "gold", "--limit", "3")
-        options = (*options, "--max-new-tokens", "6", "--batch", batch)
+        options = ("--systems", "base,tuned+rag", "--worlds", "gold", "--limit", "5")
+        options = (*options, "--max-new-tokens", "6", "--batch", batch, "--timed", "2")
         assert evaluate(index_folder, out, *options, *models) == 0
         rows = records.read(out).rows
         texts[batch] = [(row.key, row.raw and row.raw.strip(), row.prompt) for row in rows]
-        assert all((row.first_token_ms is None) == (batch == "3") for row in rows if row.raw)
+        timed = [row.item for row in rows if row.first_token_ms is not None]
+        assert len(timed) == len(rows) if batch == "1" else len(set(timed)) == 2
     assert texts["1"] == texts["3"]
 
 

@@ -29,7 +29,7 @@ def header() -> Header:
         embedder={"name": "none", "revision": "0", "dimension": 2},
         split_stamp="s" * 64,
         relevance_sha256="r",
-        prompt_sha256="p",
+        assistant_sha256="p",
         versions={"python": "3"},
         cpus=2,
         config={

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eval import metrics, metrics_trust, quantities, ranking, wording
+from eval import metrics, metrics_trust, quantities, wording
+from index import ranking
 
 PREDICTIONS = ["Take 500 mg for the fever.", "", "Rest helps a fever.", None]
 REFERENCES = ["Take 500 mg for fever.", "Drink water.", "Rest helps.", "Drink."]
@@ -112,6 +113,14 @@ def test_citation_metrics() -> None:
     assert found["items"] == [0.5, None, None]
     found = metrics_trust.CitationPrecision(judge).compute(predictions=said, references=cards)
     assert found["items"] == [1.0, None, None]
+
+
+def test_an_answer_that_is_missing_may_come_first() -> None:
+    said = [None, [{"text": "ab", "citations": [0]}]]
+    found = metrics_trust.CitationRecall(lambda *_: True).compute(
+        predictions=said, references=[[["?", "ab"]]] * 2
+    )
+    assert found == {"citation_recall": 1.0, "items": [None, 1.0], "missing": 1}
 
 
 def test_refusal_metric() -> None:

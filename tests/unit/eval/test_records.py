@@ -64,7 +64,7 @@ def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
         ({"split_stamp": "t" * 64}, "split"),
         ({"deck_hash": "e"}, "deck"),
         ({"relevance_sha256": "q"}, "refusal model"),
-        ({"prompt_sha256": "q"}, "prompt"),
+        ({"assistant_sha256": "q"}, "assistant"),
         ({"seed": 1}, "seed"),
         ({"embedder": {"name": "other"}}, "embedder"),
     ],
