@@ -7,18 +7,20 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Event, Lock
 from typing import Literal
 
-from assistant.answer import Answer
+from assistant.answer import Answer, cited_text
 from assistant.generator import Sampling
 from assistant.pipeline import Assistant
 from index.errors import ExpectedError
 from index.retrieve import CardRetriever
-from ui import strings
+from ui import plain, strings
 from ui.conversation import Asked, history
 from ui.metrics import Metrics
 from ui.strings import Lang
+from ui.systems import Answerer
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,21 @@ class Options:
     length: Length = "normal"
     temperature: float | None = None
     top_k: int | None = None
+    topics: frozenset[str] | None = None  # only cards of these; None means all
+    decks: frozenset[str] | None = None
+    simple: bool = False  # short sentences first
+
+
+class Following(Event):
+    """Set when it is set itself, or when the event that it follows is."""
+
+    def __init__(self, leader: Event) -> None:
+        super().__init__()
+        self._leader = leader
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+        return super().is_set() or self._leader.is_set()
 
 
 class Stops:
@@ -43,6 +60,7 @@ class Stops:
     def __init__(self) -> None:
         self._events: dict[str, Event] = {}
         self._lock = Lock()
+        self.closing = False  # the server is going down: no answer begins
 
     def begin(self, session: str) -> Event:
         """A new answer for a session; one that is still under way ends."""
@@ -59,6 +77,13 @@ class Stops:
         if event is not None:
             event.set()
 
+    def leave(self, session: str) -> None:
+        """End whatever a session has under way: nobody listens any more."""
+        with self._lock:
+            left = [key for key in self._events if key.partition("/")[0] == session]
+        for key in left:
+            self.stop(key)
+
     def stop_all(self) -> None:
         """End every answer: the server is going down."""
         with self._lock:
@@ -67,6 +92,15 @@ class Stops:
         for event in events:
             event.set()
 
+    def close(self) -> None:
+        """From now on no answer begins; those under way may end."""
+        self.closing = True
+
+    def under_way(self) -> int:
+        """Answers that have begun and not ended."""
+        with self._lock:
+            return len(self._events)
+
     def end(self, session: str, event: Event) -> None:
         """An answer is over; its event is forgotten unless a newer one took its place."""
         with self._lock:
@@ -74,19 +108,22 @@ class Stops:
                 del self._events[session]
 
 
-def chosen(assistant: Assistant, retriever: CardRetriever | None, top_k: int | None) -> Assistant:
+def chosen(assistant: Assistant, retriever: CardRetriever | None, options: Options) -> Assistant:
     """The assistant over one user's choice of cards; the shared one is never changed."""
-    if retriever is None and top_k is None:
-        return assistant
     own = copy.copy(assistant)
     own.retriever = copy.copy(retriever or assistant.retriever)
-    if top_k is not None:
-        own.retriever.top_k = top_k
+    if options.top_k is not None:
+        own.retriever.top_k = options.top_k
+    if options.topics is not None or options.decks is not None:
+        # The assistant asks for cards without a filter: its retriever is told which are meant.
+        own.retriever.judged = partial(  # type: ignore[method-assign]
+            own.retriever.judged, topics=options.topics, decks=options.decks
+        )
     return own
 
 
 def answers(
-    assistant: Assistant,
+    assistant: Answerer,
     turn: Asked,
     earlier: Sequence[Asked],
     options: Options,
@@ -104,16 +141,19 @@ def answers(
             for answer in assistant.stream(turn.question, history(earlier), sampling, stop):
                 if _useful(answer) and not _useful(turn.answer):
                     metrics.first_text(time.perf_counter() - started)
+                if limit and len(answer.sentences) >= limit:
+                    answer = first_sentences(answer, limit)
+                    long_enough = long_enough or not stop.is_set()
+                    stop.set()
                 turn = replace(turn, answer=answer)
                 yield turn
-                if limit and len(answer.sentences) >= limit and not stop.is_set():
-                    long_enough = True
-                    stop.set()
     except ExpectedError as error:
         turn = replace(turn, error=str(error))
     except Exception:  # a bug: the log gets its traceback, the user a way on
         logger.exception("the answer failed")
         turn = replace(turn, error=strings.FAILED(lang))
+    if options.simple and turn.answer is not None:
+        turn = replace(turn, answer=plain.short_first(turn.answer))
     turn = replace(turn, stopped=stop.is_set() and not long_enough)
     metrics.answered(turn.answer, failed=bool(turn.error))
     yield turn
@@ -124,7 +164,20 @@ def _useful(answer: Answer | None) -> bool:
     return answer is not None and bool(answer.text or answer.nearby or answer.sources)
 
 
-def _sampling(assistant: Assistant, options: Options) -> Sampling:
+def first_sentences(answer: Answer, limit: int) -> Answer:
+    """The answer cut to its first sentences; cards that these do not cite become nearby ones."""
+    kept = answer.sentences[:limit]
+    cited = {n for sentence in kept for n in sentence.citations}
+    return replace(
+        answer,
+        text=cited_text(kept),
+        sentences=kept,
+        sources=tuple(source for source in answer.sources if source.n in cited),
+        nearby=(*(s for s in answer.sources if s.n not in cited), *answer.nearby),
+    )
+
+
+def _sampling(assistant: Answerer, options: Options) -> Sampling:
     settings = assistant.settings
     tokens = {"short": _SHORT_TOKENS, "normal": settings.max_new_tokens, "long": _LONG_TOKENS}
     temperature = settings.temperature if options.temperature is None else options.temperature

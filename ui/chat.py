@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import gradio as gr
 
 from ui import conversation, export, rating, render, settings_panel, strings
-from ui.answering import Length, Options, answers, chosen
+from ui.answering import Length, answers, chosen
 from ui.conversation import Asked
 from ui.frame import ChatParts
 from ui.own_deck import OwnDeck
-from ui.page import OWN, Page
+from ui.page import Page
 from ui.strings import Lang
+from ui.systems import FROM_MEMORY, Answerer, System
 
 # The page's script sees to clicks inside the conversation and names the events that it raises.
 ATTACH = "window.medcards.attach(element, trigger, ['submit', 'like']);"
@@ -58,7 +60,7 @@ def build(page: Page, askers: Sequence[gr.HTML]) -> ChatParts:
     page.said(ask, value=strings.ASK)
     page.said(stop, value=strings.STOP)
 
-    inputs = [box, page.conversation, page.lang, *choices, page.own, page.deck]
+    inputs = [box, page.conversation, page.lang, page.own, page.deck, *choices, *page.narrowing]
     outputs = [past, live, box, page.conversation, page.status]
     asking = gr.on(
         [box.submit, ask.click, past.submit, live.submit, *(asker.submit for asker in askers)],
@@ -98,11 +100,15 @@ def _responder(page: Page) -> Any:
         question: str,
         stored: object,
         lang: Lang,
+        own: OwnDeck | None,
+        deck: str,
         length: Length,
         temperature: float,
         top_k: int,
-        own: OwnDeck | None,
-        deck: str,
+        simple: bool,
+        system: System | Literal[""],
+        topics: list[str],
+        decks: list[str],
         event: gr.EventData,
         request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
@@ -120,18 +126,28 @@ def _responder(page: Page) -> Any:
         turn = conversation.asked(question.encode("utf-8", "replace").decode())
         rated = page.feedback is not None
         past = render.turns_html(turns, lang, feedback=rated)
-        cards = f"{len((own if own and deck == OWN else page.assistant).retriever.cards):,}"
+        retriever = page.cards(own, deck)
+        cards = f"{len(retriever.cards):,}"
         looking = render.turn_html(turn, lang, pending=strings.LOOKING(lang).format(cards=cards))
         saved = conversation.dump([*turns, turn])
         yield past, looking, gr.skip() if "question" in wish else "", saved, ""
-        assistant = chosen(page.assistant, own.retriever if own and deck == OWN else None, top_k)
+        wanted = settings_panel.options(length, temperature, top_k, simple, topics, decks)
+        assistant = chosen(page.assistant, retriever, wanted)
+        answerer: Answerer = assistant
+        if system in page.systems.names() and system not in FROM_MEMORY:
+            answerer = page.systems.answerer(system, assistant)
+        if page.stops.closing:
+            turn = replace(turn, error=strings.CLOSING(lang))
+            told = render.turn_html(turn, lang, last=True)
+            yield gr.skip(), told, gr.skip(), conversation.dump([*turns, turn]), gr.skip()
+            return
         stop = page.stops.begin(str(request.session_hash))
         try:
             for growing in answers(
-                assistant,
+                answerer,
                 turn,
                 turns,
-                Options(length, temperature, top_k),
+                wanted,
                 stop,
                 page.metrics,
                 lang,

@@ -15,7 +15,7 @@ from index.retrieve import CardRetriever
 from ui import strings
 from ui.marks import closeness_html, icon, inert
 from ui.own_deck import OwnDeck
-from ui.page import OWN, Page
+from ui.page import Page, named, narrowed_by
 from ui.render import card_text_html, link_html
 from ui.strings import Lang
 
@@ -64,7 +64,7 @@ def build(page: Page) -> Listing:
     def listed(
         query: str, topic: str, count: int, lang: Lang, own: OwnDeck | None, deck: str
     ) -> tuple[str, Any, int]:
-        found = find(in_use(page, own, deck), query, topic)
+        found = find(page.cards(own, deck), query, topic)
         return found_html(found, count, lang), gr.update(visible=len(found) > count), count
 
     def from_start(
@@ -89,12 +89,12 @@ def build(page: Page) -> Listing:
         **quiet,
     )
     more.click(further, [query, topic, shown, *inputs[2:]], outputs, **quiet)
-    return Listing(cards, [query, topic, cards, more, shown])
+    return Listing(cards, [query, topic, cards, more, shown, *page.narrowing])
 
 
 def other_deck(page: Page, own: OwnDeck | None, deck: str, lang: Lang) -> list[Any]:
     """Updates for what `build` returned, when another deck or language is chosen."""
-    retriever = in_use(page, own, deck)
+    retriever = page.cards(own, deck)
     found = find(retriever, "", EVERY)
     return [
         "",
@@ -102,12 +102,11 @@ def other_deck(page: Page, own: OwnDeck | None, deck: str, lang: Lang) -> list[A
         found_html(found, PAGE, lang),
         gr.update(visible=len(found) > PAGE),
         PAGE,
+        *(
+            gr.update(choices=named(counts, lang), value=[], visible=len(counts) > 1)
+            for counts in narrowed_by(retriever)
+        ),
     ]
-
-
-def in_use(page: Page, own: OwnDeck | None, deck: str) -> CardRetriever:
-    """The cards that answers come from."""
-    return own.retriever if own is not None and deck == OWN else page.assistant.retriever
 
 
 def topics(cards: Sequence[Flashcard], lang: Lang) -> list[tuple[str, str]]:

@@ -50,8 +50,25 @@ def _card(source: Source, cited: bool, lang: Lang) -> str:
     what = strings.HOW_CITED if cited else strings.HOW_UNCITED
     return (
         f"<li><span>{source.n}. {inert(source.question)} <em>({inert(what(lang))})</em></span>"
-        f"{closeness_html(source.score, lang)}</li>"
+        f"{closeness_html(source.score, lang)}{_ranks(source, lang)}</li>"
     )
+
+
+def _ranks(source: Source, lang: Lang) -> str:
+    """Why a card was found: its places in the two searches."""
+    ranks = (source.meaning_rank, source.word_rank)
+    if ranks == (None, None):  # of a conversation that an older version stored
+        return ""
+    told = [
+        name(lang).format(place=strings.place(rank, lang)) if rank else none(lang)
+        for rank, name, none in zip(
+            ranks,
+            (strings.BY_MEANING, strings.BY_WORDS),
+            (strings.NOT_BY_MEANING, strings.NOT_BY_WORDS),
+            strict=True,
+        )
+    ]
+    return f'<p class="mc-ranks">{inert(", ".join(told))}</p>'
 
 
 def _sentences(answer: Answer, lang: Lang) -> str:

@@ -1,6 +1,7 @@
-"""Ratings of answers, in SQLite: what users said, about which versions, and no more.
+"""Ratings of answers: what users said, about which versions, and no more.
 
-The question and the answer are stored only when the user agreed to that for this rating.
+In an SQLite file, or in PostgreSQL where several replicas serve one page. The question and the
+answer are stored only when the user agreed to that for this rating.
 """
 
 from __future__ import annotations
@@ -8,17 +9,42 @@ from __future__ import annotations
 import csv
 import io
 import logging
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from sqlite3 import SQLITE_BUSY, OperationalError
+from threading import Lock
+from time import monotonic, sleep
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    event,
+    make_url,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateTable
+
+from index.errors import ExpectedError
+from ui.settings import SQLITE
 
 logger = logging.getLogger(__name__)
 
 MAX_COMMENT = 2_000
-_BUSY_SECONDS = 5.0
+_WAIT_SECONDS = 5  # for a lock, and for a server
+_RETRY_SECONDS = 0.02
+_INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_CREATION_LOCK = 1_682_330_119  # replicas that start together must not create the table at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,65 +65,168 @@ class Rating:
 
 
 _COLUMNS = ("at", *(field.name for field in fields(Rating)))
+_RATINGS = Table(
+    "ratings", MetaData(), *(Column(name, Text, primary_key=name == "turn") for name in _COLUMNS)
+)
 
 
 class FeedbackStore:
-    """Ratings in one SQLite file in WAL mode, so that a reader never stops a writer."""
+    """Ratings in one database; safe from many threads and, in PostgreSQL, from many machines."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with self._connection() as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-            columns = ", ".join(f"{name} TEXT" for name in _COLUMNS if name != "turn")
-            connection.execute(
-                f"CREATE TABLE IF NOT EXISTS ratings (turn TEXT PRIMARY KEY, {columns})"
-            )
+    def __init__(self, url: str) -> None:
+        """Connect at first use: a server that is down now may be up when somebody rates.
+
+        Args:
+            url: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`.
+
+        Raises:
+            ExpectedError: the URL is none, or names a database that is not supported.
+        """
+        self._engine = _engine(url)
+        self._lock = Lock()
+        self._created = False
+
+    def __str__(self) -> str:
+        return self._engine.url.render_as_string(hide_password=True)
 
     def add(self, rating: Rating) -> None:
         """Store a rating.
 
         Raises:
-            sqlite3.Error: the disk refuses.
+            SQLAlchemyError: the database refuses, or cannot be reached.
         """
         row = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **asdict(rating)}
         row["comment"] = rating.comment[:MAX_COMMENT]
-        marks = ", ".join(f":{name}" for name in row)
-        with self._connection() as connection:
+        row = {name: _storable(value) for name, value in row.items()}
+        insert = _INSERTS[self._engine.dialect.name](_RATINGS).values(row)
+        latest = {name: insert.excluded[name] for name in _COLUMNS if name != "turn"}
+        with self._begun() as connection:
             connection.execute(
-                f"INSERT OR REPLACE INTO ratings ({', '.join(row)}) VALUES ({marks})", row
+                insert.on_conflict_do_update(index_elements=[_RATINGS.c.turn], set_=latest)
             )
 
     def csv(self) -> str:
-        """Every rating as CSV, oldest first, safe to open in a spreadsheet."""
+        """Every rating as CSV, oldest first, safe to open in a spreadsheet.
+
+        Raises:
+            SQLAlchemyError: the database cannot be read.
+        """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(_COLUMNS)
-        with self._connection() as connection:
-            query = f"SELECT {', '.join(_COLUMNS)} FROM ratings ORDER BY at, turn"
-            for row in connection.execute(query):
+        with self._begun() as connection:
+            for row in connection.execute(select(_RATINGS).order_by(text("at, turn"))):
                 writer.writerow([_cell(value) for value in row])
         return out.getvalue()
 
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        # A connection for each use: the page's handlers run in many threads.
-        with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection, connection:
-            yield connection
+    def check(self) -> None:
+        """Connect, and make the table where there is none.
+
+        Raises:
+            SQLAlchemyError: it cannot be reached or written.
+        """
+        with self._begun():
+            pass
+
+    def _begun(self) -> Any:
+        with self._lock:
+            if not self._created:
+                with self._engine.begin() as connection:
+                    _create(connection)
+                self._created = True
+        return self._engine.begin()
+
+
+def _engine(url: str) -> Engine:
+    try:
+        where = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise ExpectedError(
+            "MEDCARDS_FEEDBACK is no database URL: expected postgresql://USER:PASSWORD@HOST/NAME, "
+            "a file, or 'off'"
+        ) from error
+    if where.drivername in ("postgres", "postgresql"):
+        where = where.set(drivername="postgresql+psycopg")
+    if where.get_backend_name() not in _INSERTS:
+        raise ExpectedError(
+            f"MEDCARDS_FEEDBACK names a {where.get_backend_name()} database: expected SQLite (a "
+            "file) or PostgreSQL"
+        )
+    if where.get_backend_name() == "sqlite":
+        engine = create_engine(where, poolclass=NullPool, connect_args={"timeout": _WAIT_SECONDS})
+        event.listen(engine, "connect", _write_ahead)
+        return engine
+    try:
+        return create_engine(
+            where,
+            pool_pre_ping=True,  # a server that was restarted costs no rating
+            connect_args={"connect_timeout": _WAIT_SECONDS},
+        )
+    except ModuleNotFoundError as error:
+        raise ExpectedError(
+            "feedback in PostgreSQL needs psycopg: pip install 'medcards[postgres]'"
+        ) from error
+
+
+def _write_ahead(connection: Any, _: object) -> None:
+    """WAL mode: a reader never stops a writer.
+
+    SQLite does not wait for a lock where a first connection turns the mode on or a last one tidies
+    up (sqlite.org/wal.html, "Sometimes queries return SQLITE_BUSY in WAL mode"), so this does.
+    """
+    until = monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == SQLITE_BUSY  # the rest are kinds of busy
+            if not busy or monotonic() > until:
+                raise
+            sleep(_RETRY_SECONDS)
+
+
+def _create(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_CREATION_LOCK})"))
+    connection.execute(CreateTable(_RATINGS, if_not_exists=True))
+
+
+def _storable(value: str | None) -> str | None:
+    """Text that every database takes: no NUL, no half of a character."""
+    return None if value is None else value.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _cell(value: str | None) -> str:
     """A cell that no spreadsheet takes for a formula."""
-    text = value or ""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    told = value or ""
+    return f"'{told}" if told[:1] in ("=", "+", "-", "@", "\t", "\r") else told
 
 
-def open_feedback(path: Path | None) -> FeedbackStore | None:
-    """The store at `path`; None, with a line in the log, where nothing can be written."""
-    if path is None:
+def open_feedback(url: str | None) -> FeedbackStore | None:
+    """The store at `url`; None, with a line in the log, where no file can be written.
+
+    A server that cannot be reached is asked again with each rating.
+
+    Raises:
+        ExpectedError: the URL is none, or what it needs is not installed.
+    """
+    if url is None:
         return None
+    store = FeedbackStore(url)
     try:
-        return FeedbackStore(path)
-    except (OSError, sqlite3.Error) as error:
-        logger.warning("feedback is off: cannot write %s (%s)", path, error)
-        return None
+        if url.startswith(SQLITE):
+            Path(url.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+        store.check()
+    except (OSError, SQLAlchemyError) as error:
+        if url.startswith(SQLITE):
+            logger.warning("feedback is off: cannot write %s (%s)", store, reason(error))
+            return None
+        logger.warning("feedback cannot be stored now in %s (%s)", store, reason(error))
+    return store
+
+
+def reason(error: Exception) -> str:
+    """The first line of the driver's own message: SQLAlchemy's quotes statements and links."""
+    cause = getattr(error, "orig", None) or error
+    return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__

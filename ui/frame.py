@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +15,14 @@ from ui import conversation, deck_panel, settings_panel, strings
 from ui.conversation import Asked
 from ui.marks import inert
 from ui.own_deck import OwnDeck
-from ui.page import BUILT_IN, Page
+from ui.page import BUILT_IN, COMPARING, Page
 from ui.rating import forms_html
-from ui.render import earlier_html, service_html
+from ui.render import earlier_html
 from ui.strings import Lang
 
 _SPEAK = "window.medcards.speak(element); watch('value', () => window.medcards.speak(element));"
 
+_WATCH = "window.medcards.watchService(element);"
 _FOOT = "window.medcards.foot(element);"
 
 
@@ -30,27 +32,31 @@ class ChatParts:
 
     past: gr.HTML
     live: gr.HTML
-    choices: list[Component]  # length, temperature, number of cards
+    choices: list[Component]  # what the browser keeps of the settings
 
 
 def header(page: Page) -> gr.HTML:
     """The name of the page, and the line that says where answers come from."""
 
     def head(lang: Lang) -> str:
+        stages = json.dumps({name: text(lang) for name, text in strings.STAGES.items()})
         return (
             f'<header class="mc-head" data-lang="{lang}"><h1>{strings.TITLE}</h1>'
             f"<p>{strings.TAGLINE(lang)}</p></header>"
             '<div id="mc-say" class="mc-sr" role="log" aria-live="polite"></div>'
             f'<div id="mc-words" hidden data-done="{inert(strings.DONE(lang))}" '
             f'data-copied="{inert(strings.COPIED(lang))}" data-busy="{inert(strings.BUSY(lang))}" '
-            f'data-interrupted="{inert(strings.INTERRUPTED(lang))}"></div>'
+            f'data-interrupted="{inert(strings.INTERRUPTED(lang))}" '
+            f'data-stages="{inert(stages)}" data-ready="{inert(strings.PROMOTED(lang))}" '
+            f'data-place="{inert(strings.PLACE(lang))}" data-left="{inert(strings.LEFT(lang))}">'
+            "</div>"
             f"{forms_html(lang, page.feedback is not None)}"
         )
 
     part = gr.HTML(head("en"), elem_id="head", apply_default_css=False, js_on_load=_SPEAK)
     page.said(part, value=head)
-    line = service_html(page.deck_line(None, BUILT_IN, "en"), page.assistant.generator.name, "en")
-    return gr.HTML(line, elem_id="service", apply_default_css=False)
+    line = page.service_line(None, BUILT_IN, "en")
+    return gr.HTML(line, elem_id="service", apply_default_css=False, js_on_load=_WATCH)
 
 
 def foot(page: Page) -> None:
@@ -76,7 +82,7 @@ def wire(page: Page, service: gr.HTML, chat: ChatParts, listing: list[Block]) ->
                 feedback=page.feedback is not None,
             ),
             "",
-            service_html(page.deck_line(own, deck, lang), page.assistant.generator.name, lang),
+            page.service_line(own, deck, lang),
             *page.in_language(lang),
         ]
 
@@ -89,9 +95,7 @@ def wire(page: Page, service: gr.HTML, chat: ChatParts, listing: list[Block]) ->
             *updates,
             *(listed or [gr.skip()] * len(listing)),
             gr.update(value=lang),
-            choices["length"],
-            gr.update(value=choices["temperature"], visible=settings_panel.varies(page)),
-            choices["top_k"],
+            *settings_panel.renewed(choices, page, lang),
         ]
 
     def translated(stored: object, lang: Lang, own: OwnDeck | None, deck: str) -> list[Any]:
@@ -99,7 +103,8 @@ def wire(page: Page, service: gr.HTML, chat: ChatParts, listing: list[Block]) ->
         return [*updates, *deck_panel.other_deck(page, own, deck, lang)]
 
     def closed(request: gr.Request) -> None:
-        page.stops.stop(str(request.session_hash))
+        for session in (str(request.session_hash), f"{request.session_hash}{COMPARING}"):
+            page.stops.stop(session)
 
     texts = [chat.past, chat.live, service, *page.localised]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -117,6 +122,14 @@ def wire(page: Page, service: gr.HTML, chat: ChatParts, listing: list[Block]) ->
         translated,
         [page.conversation, page.lang, page.own, page.deck],
         [*texts, *listing],
+        queue=False,
+        **quiet,
+    )
+    gr.on(
+        [part.input for part in page.narrowing],
+        page.service_line,
+        [page.own, page.deck, page.lang, *page.narrowing],
+        service,
         queue=False,
         **quiet,
     )

@@ -13,7 +13,7 @@ from ui import deck_panel, strings
 from ui.marks import inert
 from ui.own_deck import EXTENSIONS, MAX_CARDS, MAX_MEGABYTES, OwnDeck, open_deck
 from ui.page import BUILT_IN, OWN, Page, deck_choices
-from ui.render import message_html, service_html
+from ui.render import message_html
 from ui.strings import Lang
 
 
@@ -43,13 +43,9 @@ def build(page: Page, listing: list[Block], service: gr.HTML) -> None:
     page.said(page.deck, label=strings.ANSWERS_FROM, choices=deck_choices)
     page.said(remove, value=strings.OWN_REMOVE)
 
-    def line(own: OwnDeck | None, deck: str, lang: Lang) -> str:
-        return service_html(page.deck_line(own, deck, lang), page.assistant.generator.name, lang)
-
     def bring(
         file: str | None,
         lang: Lang,
-        before: OwnDeck | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio passes it
     ) -> list[Any]:
         if file is None:
@@ -70,8 +66,6 @@ def build(page: Page, listing: list[Block], service: gr.HTML) -> None:
             return [None, message_html(str(error), bad=True), *kept]
         finally:
             path.unlink(missing_ok=True)  # it is read; nothing of it stays on the server's disk
-        if before is not None:
-            before.close()
         said = strings.OWN_READY(lang).format(name=own.name, cards=f"{len(own.retriever.cards):,}")
         if own.left_out:
             reasons = ", ".join(f"{reason} {n}" for reason, n in own.left_out.items())
@@ -82,30 +76,28 @@ def build(page: Page, listing: list[Block], service: gr.HTML) -> None:
             own,
             OWN,
             gr.update(visible=True),
-            line(own, OWN, lang),
+            page.service_line(own, OWN, lang),
             *deck_panel.other_deck(page, own, OWN, lang),
         ]
 
-    def drop(lang: Lang, own: OwnDeck | None) -> list[Any]:
-        if own is not None:
-            own.close()
+    def drop(lang: Lang) -> list[Any]:
         return [
             None,
             message_html(strings.OWN_REMOVED(lang)),
             None,
             BUILT_IN,
             gr.update(visible=False),
-            line(None, BUILT_IN, lang),
+            page.service_line(None, BUILT_IN, lang),
             *deck_panel.other_deck(page, None, BUILT_IN, lang),
         ]
 
     def choose(lang: Lang, own: OwnDeck | None, deck: str) -> list[Any]:
-        return [line(own, deck, lang), *deck_panel.other_deck(page, own, deck, lang)]
+        return [page.service_line(own, deck, lang), *deck_panel.other_deck(page, own, deck, lang)]
 
     outputs = [upload, told, page.own, page.deck, chosen, service, *listing]
     private: dict[str, Any] = {"api_visibility": "private"}
-    upload.upload(bring, [upload, page.lang, page.own], outputs, show_progress_on=told, **private)
-    remove.click(drop, [page.lang, page.own], outputs, show_progress="hidden", **private)
+    upload.upload(bring, [upload, page.lang], outputs, show_progress_on=told, **private)
+    remove.click(drop, [page.lang], outputs, show_progress="hidden", **private)
     page.deck.input(
         choose,
         [page.lang, page.own, page.deck],

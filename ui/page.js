@@ -27,32 +27,33 @@ window.medcards = (() => {
 
   // Asking
   const asking = () => $("#log").classList.contains("mc-asking");
-  const busy = (inputs) => {
-    $("#log").classList.add("mc-asking");
+  const busy = (inputs, panel = "#log") => {
+    $(panel).classList.add("mc-asking");
     return inputs;
   };
-  const idle = () => {
-    $("#log").classList.remove("mc-asking");
-    const box = $("#question textarea, #question input");
+  const idle = (panel = "#log") => {
+    $(panel).classList.remove("mc-asking");
+    const box = $(panel === "#log" ? "#question textarea" : "#compare-question textarea");
     if (box && (!document.activeElement || document.activeElement === document.body)) {
       box.focus({ preventScroll: true });
     }
   };
   // A question that the server did not take, or whose answer it did not end
-  const refused = () => {
+  const refused = (panel = "#log") => {
+    idle(panel);
     const words = $("#mc-words").dataset;
-    const waiting = $("#live .mc-pending");
-    if (waiting) {
-      waiting.textContent = words.interrupted;
-      waiting.className = "mc-error";
-      waiting.closest(".mc-turn").dataset.state = "stopped";
-      return;
+    const waiting = $$(".mc-pending", $(panel === "#log" ? "#live" : "#compared"));
+    for (const line of waiting) {
+      line.textContent = words.interrupted;
+      line.className = "mc-error";
+      line.closest(".mc-turn").dataset.state = "stopped";
     }
+    if (waiting.length) return;
     const told = document.createElement("p");
     told.className = "mc-error";
     told.setAttribute("role", "alert");
     told.textContent = words.busy;
-    $("#status .html-container > div").replaceChildren(told);
+    $(`${panel === "#log" ? "#status" : "#compare-status"} .html-container > div`).replaceChildren(told);
   };
   const ready = () => document.body.classList.add("mc-ready");
   const send = (element, data) => {
@@ -234,6 +235,54 @@ window.medcards = (() => {
       ?.setAttribute("aria-expanded", String(content.style.display !== "none"));
   };
 
+  // Gradio writes the place in its queue in English, beside times that mean little; the page says
+  // it in its own language, and only while a question waits.
+  const place = (element) => {
+    const status = element.closest("#status, #compare-status") ?? element;
+    const line = document.createElement("p");
+    line.className = "mc-place mc-quiet";
+    line.setAttribute("role", "status");
+    status.after(line);
+    let told = "";
+    const read = () => {
+      const text = $(".progress-text", status)?.textContent ?? "";
+      const found = text.match(/queue: (\d+)\/(\d+)\s*\|\s*([\d.]+)(?:\/([\d.]+))?s/);
+      const words = $("#mc-words").dataset;
+      const left = found?.[4] ? Math.ceil(Math.max(1, found[4] - found[3])) : 0;
+      const parts = found ? [words.place.replace("{place}", found[1]).replace("{size}", found[2])] : [];
+      if (left) parts.push(words.left.replace("{seconds}", left));
+      const now = parts.join(" ");
+      if (now !== told) line.textContent = told = now;
+    };
+    new MutationObserver(read).observe(status, { childList: true, subtree: true, characterData: true });
+  };
+
+  // Better cards and a better model may be on their way: how far they are, until they serve.
+  const LATER = 5000;
+  const watchService = (element) => {
+    const part = element.closest("#service") ?? element;
+    const line = document.createElement("p");
+    line.className = "mc-progress mc-quiet";
+    line.setAttribute("role", "status");
+    part.after(line);
+    let preparing = false;
+    const look = async () => {
+      const health = await fetch("healthz").then((reply) => reply.json()).catch(() => null);
+      const words = $("#mc-words")?.dataset;
+      const stage = health && words && JSON.parse(words.stages)[health.stage];
+      if (stage) {
+        const share = health.done == null ? "" : ` ${Math.round(health.done * 100)} %`;
+        line.textContent = `${stage}${share}${health.detail ? ` (${health.detail})` : ""}`;
+        preparing = true;
+      } else if (health && preparing) {
+        line.textContent = words.ready.replace("{generator}", health.generator);
+        preparing = false;
+      }
+      if (preparing || !health) setTimeout(look, LATER);
+    };
+    look();
+  };
+
   // The language of the page, for screen readers and hyphenation
   const speak = (head) => {
     const part = $(".mc-head", head);
@@ -247,5 +296,5 @@ window.medcards = (() => {
     new ResizeObserver(told).observe(part);
   };
 
-  return { attach, busy, foot, idle, ready, refused, save, speak };
+  return { attach, busy, foot, idle, place, ready, refused, save, speak, watchService };
 })();

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
+from sqlalchemy.exc import SQLAlchemyError
 
 from ui import conversation, strings
 from ui.conversation import Asked
@@ -44,7 +44,7 @@ def _storer(page: Page) -> Any:
         rating = rated(turn, sent)
         try:
             page.feedback.add(rating)
-        except sqlite3.Error:
+        except SQLAlchemyError:
             logger.exception("a rating could not be stored")
             return message_html(strings.FEEDBACK_FAILED(lang), bad=True)
         page.metrics.rated(rating.verdict)

@@ -15,8 +15,10 @@ from ui.conversation import Asked
 from ui.explain import how_html
 from ui.marks import attribute, closeness_html, icon, in_words, inert
 from ui.strings import Lang
+from ui.terms import terms_html
 
 LONG = 900  # characters of a question or a side of a card that are shown at once
+HELPLINES = "findahelpline.com"
 CONTENT_LANG = "en"  # of decks and fixed texts, whatever the language of the page
 
 
@@ -62,12 +64,13 @@ def turn_html(
     state = "pending" if pending else "stopped" if turn.stopped else "done"
     answer = turn.answer
     kind = answer.status if answer else "none"
-    parts = [_said(turn, answer, pending, lang)]
+    parts = [said_html(turn, answer, pending, lang)]
     if not pending:
         parts.append(_actions(turn, lang, last, feedback))
         if answer:
+            parts.append(terms_html(answer, lang))
             parts.append(how_html(turn.id, answer, lang))
-    cards = _cards(turn.id, answer, lang, streaming=bool(pending)) if answer else ""
+    cards = cards_html(turn.id, answer, lang, streaming=bool(pending)) if answer else ""
     return (
         f'<article class="mc-turn mc-is-{kind}" id="t-{turn.id}" data-turn="{turn.id}" '
         f'data-state="{state}" aria-labelledby="q-{turn.id}">'
@@ -78,7 +81,8 @@ def turn_html(
     )
 
 
-def _said(turn: Asked, answer: Answer | None, pending: str, lang: Lang) -> str:
+def said_html(turn: Asked, answer: Answer | None, pending: str, lang: Lang) -> str:
+    """What was said: notice, sentences or fixed text, and how it stands."""
     parts: list[str] = []
     if answer is not None:
         if answer.notice:
@@ -125,20 +129,29 @@ def _sentence(turn_id: str, position: int, sentence: Sentence, titles: dict[int,
 
 def _fixed(answer: Answer, lang: Lang) -> str:
     """The text of a refusal or an emergency, with its title."""
-    title = inert(strings.STATUS[answer.status](lang))
     if answer.status != "emergency":
         mark = icon("search" if answer.status == "abstained" else "info")
+        title = inert(strings.STATUS[answer.status](lang))
         return (
             f'<div class="mc-fixed mc-{answer.status}"><h3>{mark}{title}</h3>'
-            f"{_paragraphs(answer.text)}</div>"
+            f"{_helplines(_paragraphs(answer.text))}</div>"
         )
+    danger = answer.danger or "emergency"
     # What to do now stands out; the rest follows one step a line. Nothing is left out.
     steps = split_sentences(" ".join(answer.text.split()))
-    lead, rest = " ".join(steps[:2]), "".join(f"<p>{inert(step)}</p>" for step in steps[2:])
+    said = f'<p class="mc-call">{inert(" ".join(steps[:2]))}</p>'
+    said += "".join(f"<p>{inert(step)}</p>" for step in steps[2:])
     return (
-        f'<div class="mc-emergency" role="alert"><h3>{icon("alert")}{title}</h3>'
-        f'<div lang="{CONTENT_LANG}"><p class="mc-call">{inert(lead)}</p>{rest}</div></div>'
+        f'<div class="mc-emergency mc-danger-{danger}" role="alert">'
+        f"<h3>{icon('alert')}{inert(strings.DANGERS[danger](lang))}</h3>"
+        f'<div lang="{CONTENT_LANG}">{_helplines(said)}</div></div>'
     )
+
+
+def _helplines(page: str) -> str:
+    """The directory of crisis lines that the fixed texts name, as a link."""
+    link = f'<a href="https://{HELPLINES}" target="_blank" rel="noopener noreferrer">'
+    return page.replace(HELPLINES, f"{link}{HELPLINES}</a>")
 
 
 def _actions(turn: Asked, lang: Lang, last: bool, feedback: bool) -> str:
@@ -172,7 +185,7 @@ def _button(action: str, label: str, mark: str, pressed: bool = False) -> str:
     )
 
 
-def _cards(turn_id: str, answer: Answer, lang: Lang, streaming: bool) -> str:
+def cards_html(turn_id: str, answer: Answer, lang: Lang, streaming: bool) -> str:
     """The cards cited, then those that were found but not cited."""
     parts: list[str] = []
     if answer.sources:

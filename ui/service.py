@@ -2,42 +2,57 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import FileResponse
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.routing import Mount
 
 from assistant.pipeline import Assistant
-from ui import strings
-from ui.metrics import Metrics
+from ui import report_panel, strings
+from ui.answering import Stops
+from ui.limits import Limits, Listeners, Rate
 from ui.own_deck import MAX_MEGABYTES
-from ui.page import app_version
+from ui.page import Page, app_version
 from ui.theme import THEME
 
 _HERE = Path(__file__).parent
+_ANSWER_SECONDS = 10  # answers under way get this long to end by themselves when the server stops
 _LAST_WORDS_SECONDS = 3  # open streams get this long to end
 
 
 def service(
-    demo: gr.Blocks, assistant: Assistant, metrics: Metrics, on_stop: Callable[[], None]
+    demo: gr.Blocks,
+    page: Page,
+    accounts: Sequence[tuple[str, str]] | None = None,
+    rate: Rate | None = None,
 ) -> FastAPI:
-    """The page at `/`, `/healthz` and `/metrics` beside it."""
+    """The page at `/`; `/healthz`, `/metrics` and the evaluation's `/report` beside it.
+
+    Args:
+        accounts: names and passwords of those who may use the page; by default anybody.
+        rate: how often one client may ask; by default as often as it likes.
+    """
+    assistant, metrics = page.assistant, page.metrics
     started = time.monotonic()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        on_stop()
+        page.stops.stop_all()
 
     app = FastAPI(title=strings.TITLE, lifespan=lifespan, docs_url=None, redoc_url=None)
 
@@ -52,6 +67,14 @@ def service(
         )
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
+    @app.get(report_panel.ROUTE)
+    def report(request: Request) -> Response:
+        if accounts and not _is_in(mounted, request):
+            return Response("not authenticated\n", status_code=401, media_type="text/plain")
+        if page.report is None or not page.report.is_file():
+            return Response("no report\n", status_code=404, media_type="text/plain")
+        return FileResponse(page.report, media_type="text/html", headers=report_panel.HEADERS)
+
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         demo,
@@ -60,6 +83,7 @@ def service(
         run_history=False,
         show_error=True,
         max_file_size=f"{MAX_MEGABYTES}mb",
+        auth=list(accounts) if accounts else None,
         ssr_mode=False,
         enable_monitoring=False,
         theme=THEME,
@@ -67,7 +91,28 @@ def service(
         head=f"<script>{(_HERE / 'page.js').read_text(encoding='utf-8')}</script>",
         favicon_path=str(_HERE / "icon.png"),
     )
+
+    def session_of(scope: Any) -> str | None:
+        """Whose answers a stream carries, if it is one."""
+        path = scope["path"]
+        if path == "/gradio_api/queue/data":
+            named = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash")
+            return named[0] if named else None
+        if scope["method"] == "GET" and path.startswith("/gradio_api/call/"):
+            event = demo._queue.event_ids_to_events.get(path.rpartition("/")[2])
+            return event.session_hash if event else None
+        return None
+
+    mounted.add_middleware(Listeners, session_of=session_of, left=page.stops.leave)
+    mounted.add_middleware(Limits, rate=rate, closing=lambda: page.stops.closing)
     return mounted
+
+
+def _is_in(mounted: FastAPI, request: Request) -> bool:
+    """Whether a request comes from somebody who has logged in, by the cookies of Gradio's page."""
+    page: Any = next(route.app for route in mounted.routes if isinstance(route, Mount))
+    names = (f"access-token-{page.cookie_id}", f"access-token-unsecure-{page.cookie_id}")
+    return any(request.cookies.get(name) in page.tokens for name in names)
 
 
 def health(assistant: Assistant) -> dict[str, Any]:
@@ -75,8 +120,7 @@ def health(assistant: Assistant) -> dict[str, Any]:
     record = assistant.retriever.manifest
     return {
         "status": "ok",
-        "generator": assistant.generator.name,
-        "index": assistant.index_name,
+        **assistant.status(),
         "cards": len(assistant.retriever.cards),
         "versions": {
             "medcards": app_version(),
@@ -88,7 +132,23 @@ def health(assistant: Assistant) -> dict[str, Any]:
     }
 
 
-def serve(app: FastAPI, server: socket.socket) -> None:
+class _Server(uvicorn.Server):
+    """Ends in order: no answer begins, those under way end or say that they were cut short."""
+
+    def __init__(self, config: uvicorn.Config, stops: Stops) -> None:
+        super().__init__(config)
+        self._stops = stops
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stops.close()
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        while self._stops.under_way() and time.monotonic() < deadline and not self.force_exit:
+            await asyncio.sleep(0.05)
+        self._stops.stop_all()
+        await super().shutdown(sockets)
+
+
+def serve(app: FastAPI, server: socket.socket, stops: Stops) -> None:
     """Serve until interrupted or terminated; answers under way are ended first."""
     host, port = server.getsockname()[:2]
     logging.info("medcards is at http://%s:%d", host, port)
@@ -99,4 +159,4 @@ def serve(app: FastAPI, server: socket.socket) -> None:
     # to do by then, so that the process ends with success.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[server])
+        _Server(config, stops).run(sockets=[server])

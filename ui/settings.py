@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from index.errors import ExpectedError
-from index.paths import home
+from index.paths import REPOSITORY, home
 
 OFF = "off"
+SQLITE = "sqlite:///"
 
 
 class ServiceSettings(BaseSettings):
@@ -19,17 +20,30 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    host: str = Field("127.0.0.1", validation_alias="HOST", min_length=1)
+    host: str = Field(
+        "127.0.0.1", validation_alias=AliasChoices("HOST", "GRADIO_SERVER_NAME"), min_length=1
+    )
     port: int = Field(7860, validation_alias="PORT", ge=1, le=65535)
-    feedback: str = Field("", validation_alias="MEDCARDS_FEEDBACK")  # a file, or "off"
+    # A file, a URL (which may hold a password: never shown), or "off".
+    feedback: str = Field("", validation_alias="MEDCARDS_FEEDBACK", repr=False)
+    report: Path = Field(  # what `python -m eval report` wrote
+        REPOSITORY / "docs" / "report" / "index.html", validation_alias="MEDCARDS_REPORT"
+    )
+    login: SecretStr = Field(SecretStr(""), validation_alias="MEDCARDS_LOGIN")  # see ui/login.py
+    # Requests a minute of one client's address that ask or change something; 0 for no limit. A
+    # question in the chat is about three of them.
+    rate: int = Field(240, validation_alias="MEDCARDS_RATE", ge=0, le=1_000_000)
     queue: int = Field(32, validation_alias="MEDCARDS_QUEUE", ge=1, le=10_000)
 
     @property
-    def feedback_path(self) -> Path | None:
-        """The file for ratings; None when they are switched off."""
+    def feedback_url(self) -> str | None:
+        """The database for ratings; None when they are switched off."""
         if self.feedback.lower() == OFF:
             return None
-        return Path(self.feedback).expanduser() if self.feedback else home() / "feedback.sqlite"
+        if "://" in self.feedback:
+            return self.feedback
+        path = Path(self.feedback).expanduser() if self.feedback else home() / "feedback.sqlite"
+        return f"{SQLITE}{path}"
 
 
 def load_service_settings() -> ServiceSettings:

@@ -29,6 +29,15 @@ def language(value: object) -> Lang:
     return next((lang for lang in get_args(Lang) if lang == wanted), "en")
 
 
+def place(rank: int, lang: Lang) -> str:
+    """A rank in words: "3rd", "3e"."""
+    if lang == "fr":
+        return "1er" if rank == 1 else f"{rank}e"
+    if rank % 100 in (11, 12, 13):
+        return f"{rank}th"
+    return str(rank) + {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
+
+
 TITLE = "medcards"
 TAGLINE = Text(
     "Health answers from flashcards. Every sentence is one click from its card.",
@@ -48,8 +57,20 @@ ANSWER_LANGUAGE = Text("", "Les réponses et les cartes restent dans la langue d
 
 # Panels
 TAB_CHAT = Text("Chat", "Discussion")
+TAB_COMPARE = Text("Compare", "Comparer")
 TAB_CARDS = Text("Cards", "Cartes")
 TAB_OWN = Text("Your deck", "Votre paquet")
+TAB_REPORT = Text("Report", "Rapport")
+
+# What goes on behind the service
+STAGES = {
+    "waiting": Text("waiting for the model hub", "en attente du serveur de modèles"),
+    "downloading": Text("downloading", "téléchargement"),
+    "converting": Text("converting the model", "conversion du modèle"),
+    "indexing": Text("reading the full deck", "lecture du paquet complet"),
+    "loading": Text("loading the model", "chargement du modèle"),
+}
+PROMOTED = Text("Now in service: {generator}.", "Maintenant en service : {generator}.")
 
 # Asking
 WELCOME = Text("What would you like to understand?", "Que voulez-vous comprendre ?")
@@ -60,7 +81,7 @@ WELCOME_HOW = Text(
     "si elles n'en parlent pas, on vous le dit.",
 )
 EXAMPLES = (
-    "What are the warning signs of a stroke?",
+    "How can I recognise a stroke?",
     "How do statins lower cholesterol?",
     "Why should young children not be given aspirin?",
     "What is the difference between a cold and the flu?",
@@ -88,6 +109,11 @@ COPY = Text("Copy", "Copier")
 COPIED = Text("Copied", "Copié")
 LOOKING = Text("Looking through {cards} cards…", "Recherche parmi {cards} cartes…")
 WRITING = Text("Writing the answer…", "Rédaction de la réponse…")
+PLACE = Text(
+    "Others are being answered: place {place} of {size} in the queue.",
+    "D'autres reçoivent leur réponse : place {place} sur {size} dans la file.",
+)
+LEFT = Text("About {seconds} s to go.", "Encore {seconds} s environ.")
 STOPPED = Text("Stopped by you.", "Arrêtée par vous.")
 INTERRUPTED = Text(
     "This answer was interrupted. Your question is kept.",
@@ -96,6 +122,10 @@ INTERRUPTED = Text(
 FAILED = Text(
     "Something went wrong on our side. Your question is kept: try again.",
     "Une erreur s'est produite de notre côté. Votre question est conservée : réessayez.",
+)
+CLOSING = Text(
+    "The server is going down for a moment. Your question is kept: ask again in a minute.",
+    "Le serveur s'arrête un instant. Votre question est conservée : reposez-la dans une minute.",
 )
 BUSY = Text(
     "Too many questions are waiting, or the connection was lost. Yours is kept: try again in a "
@@ -114,6 +144,12 @@ STATUS = {
     "abstained": Text("Not in my cards", "Pas dans mes cartes"),
     "declined": Text("I cannot help with this", "Je ne peux pas aider pour cela"),
     "emergency": Text("Get help now", "Demandez de l'aide maintenant"),
+}
+DANGERS = {
+    "emergency": STATUS["emergency"],
+    "poisoning": STATUS["emergency"],
+    "self_harm": Text("You are not alone", "Vous n'êtes pas seul"),
+    "abuse": Text("You deserve to be safe", "Vous avez le droit d'être en sécurité"),
 }
 NOTICE = Text("Before you read on", "Avant de lire la suite")
 CONFIDENCE = Text("Confidence", "Confiance")
@@ -152,6 +188,7 @@ NEAREST = Text("Nearest cards", "Cartes les plus proches")
 BEST = Text("Best card so far", "Meilleure carte pour l'instant")
 CARD = Text("Card", "Carte")
 CARDS_OF = Text("Cards of this answer", "Cartes de cette réponse")
+TERMS = Text("Medical words", "Mots médicaux")
 BACK = Text("Back to the text", "Retour au texte")
 CHECK = Text("Check it at", "À vérifier sur")
 SHOW_CARD = Text("card {n}: {question}", "carte {n} : {question}")
@@ -159,6 +196,10 @@ SHOW_CARD = Text("card {n}: {question}", "carte {n} : {question}")
 # How this was answered
 HOW = Text("How this was answered", "Comment cette réponse a été faite")
 HOW_CARDS = Text("Cards found", "Cartes trouvées")
+BY_MEANING = Text("{place} by meaning", "{place} par le sens")
+BY_WORDS = Text("{place} by words", "{place} par les mots")
+NOT_BY_MEANING = Text("not among the nearest by meaning", "pas parmi les plus proches par le sens")
+NOT_BY_WORDS = Text("no word in common", "aucun mot en commun")
 HOW_SENTENCES = Text("Sentences", "Phrases")
 HOW_REMOVED = Text("Left out, because no card holds it", "Écartées : aucune carte ne le dit")
 HOW_NONE_REMOVED = Text("Nothing was left out.", "Rien n'a été écarté.")
@@ -187,7 +228,46 @@ TEMPERATURE_INFO = Text(
     "0 reprend les mots les plus probables ; plus haut, ils varient.",
 )
 TOP_K = Text("Cards to find", "Cartes à chercher")
+ONLY_TOPICS = Text("Only these topics", "Seulement ces thèmes")
+ONLY_DECKS = Text("Only these decks", "Seulement ces paquets")
+ONLY_INFO = Text("Nothing chosen: all.", "Rien de choisi : tous.")
+ONLY = Text(", only {names}", ", seulement {names}")
+SIMPLE = Text("Simple language", "Langage simple")
+SIMPLE_INFO = Text(
+    "Short sentences first, medical words explained below.",
+    "Les phrases courtes d'abord, les mots médicaux expliqués dessous.",
+)
+SYSTEM = Text("Who answers", "Qui répond")
+SYSTEM_DEFAULT = Text("The one in service", "Celui en service")
+SYSTEMS = {
+    "extractive": Text("The cards' own sentences", "Les phrases des cartes"),
+    "base": Text("Base model, from memory", "Modèle de base, de mémoire"),
+    "tuned": Text("Tuned model, from memory", "Modèle affiné, de mémoire"),
+    "base+rag": Text("Base model, with cards", "Modèle de base, avec les cartes"),
+    "tuned+rag": Text("Tuned model, with cards", "Modèle affiné, avec les cartes"),
+}
 LANGUAGE = Text("Language of the page", "Langue de la page")
+
+# Comparison
+COMPARE = Text("Compare", "Comparer")
+COMPARE_ABOUT = Text(
+    "One question, every system that this machine has, side by side. What answers from memory "
+    "looks up no card, and nobody checks it: compare it, do not use it.",
+    "Une question, tous les systèmes de cette machine, côte à côte. Ce qui répond de mémoire ne "
+    "consulte aucune carte et personne ne le vérifie : comparez-le, ne l'utilisez pas.",
+)
+COMPARE_ALONE = Text(
+    "This machine has only one system now: {name}. To compare, add a model (MEDCARDS_BASE) and "
+    "an adapter (MEDCARDS_ADAPTER).",
+    "Cette machine n'a qu'un système pour l'instant : {name}. Pour comparer, ajoutez un modèle "
+    "(MEDCARDS_BASE) et un adaptateur (MEDCARDS_ADAPTER).",
+)
+COMPARED = Text("All systems have answered.", "Tous les systèmes ont répondu.")
+WAITING = Text("Waiting for its first words…", "En attente des premiers mots…")
+UNCHECKED = Text(
+    "From memory: no card was looked up, nothing is checked.",
+    "De mémoire : aucune carte consultée, rien n'est vérifié.",
+)
 
 # Cards
 SEARCH = Text("Search the cards", "Chercher dans les cartes")
@@ -213,10 +293,11 @@ ASK_THIS = Text("Ask this", "Poser cette question")
 OWN_INTRO = Text(
     "Ask your own cards: an Anki package (.apkg) or text export, CSV, TSV, JSON or JSONL with a "
     "question and an answer. At most {megabytes} MB and {cards} cards. Only this page can see "
-    "it; it is deleted when you remove it, reload or leave.",
+    "it. It is deleted when you remove it; after you reload or leave, within an hour.",
     "Interrogez vos propres cartes : un paquet Anki (.apkg) ou son export texte, CSV, TSV, JSON "
     "ou JSONL avec une question et une réponse. Au plus {megabytes} Mo et {cards} cartes. Seule "
-    "cette page la voit ; elle est effacée si vous la retirez, rechargez ou partez.",
+    "cette page la voit. Elle est effacée si vous la retirez ; si vous rechargez ou partez, "
+    "dans l'heure.",
 )
 OWN_UPLOAD = Text("Choose a deck file", "Choisir un fichier de cartes")
 OWN_REMOVE = Text("Remove your deck", "Retirer votre paquet")
@@ -237,6 +318,17 @@ OWN_TOO_MANY = Text(
     "Ce paquet a plus de {limit} cartes. Exportez-en une partie.",
 )
 ANSWERS_FROM = Text("Answers come from", "Les réponses viennent de")
+
+# Report
+REPORT_ABOUT = Text(
+    "How the systems did when they were compared on held-out cards ({date}).",
+    "Les résultats des systèmes comparés sur des cartes mises de côté ({date}).",
+)
+REPORT_ALONE = Text("Open it alone", "L'ouvrir seul")
+REPORT_NONE = Text(
+    "There is no evaluation report on this machine. To make one:",
+    "Il n'y a pas de rapport d'évaluation sur cette machine. Pour en faire un :",
+)
 
 # Feedback
 GOOD = Text("Helpful", "Utile")

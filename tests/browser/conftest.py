@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -12,7 +13,9 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
@@ -26,6 +29,10 @@ from index.cards import Flashcard, make_card
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CHROMIUM = "/usr/bin/chromium"
+LET_GO = Event()  # ends the answers to questions that say "hold"
+BEGUN: list[str] = []  # such questions whose answer has begun
+STAGE = {"now": "ready"}  # of what is being prepared behind the scripted service
+PANELS = ("chat", "compare", "cards", "own", "report")
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -58,6 +65,12 @@ class Cards:
             embedder=SimpleNamespace(name="none", revision="0"),
         )
 
+    def topics(self) -> dict[str, int]:
+        return dict(Counter(card.topic or "" for card in self.cards))
+
+    def decks(self) -> dict[str, int]:
+        return {"scripted": len(self.cards)}
+
     def hits(self, query: str, top_k: int) -> list[Any]:
         asked = set(query.lower().split())
         scores = [(len(asked & set(card.text.lower().split())), card) for card in self.cards]
@@ -82,11 +95,22 @@ class Scripted:
         self.settings = Settings(profile="embedded")
         self.index_name = "scripted (31 cards)"
 
+    def status(self) -> dict[str, object]:
+        return {
+            "profile": "embedded",
+            "generator": self.generator.name,
+            "index": self.index_name,
+            "stage": STAGE["now"],
+            "detail": "TinyLlama",
+            "done": 0.42,
+        }
+
     def stream(
         self, question: str, history: Any = (), sampling: Any = None, stop: Event | None = None
     ) -> Iterator[Answer]:
         if "hold" in question:
-            time.sleep(2.5)
+            BEGUN.append(question)
+            LET_GO.wait(30)
         if "fail" in question:
             raise RuntimeError("scripted failure")
         if "refuse" in question:
@@ -126,6 +150,34 @@ class Scripted:
         )
 
 
+class ScriptedSystems:
+    """Three systems whose answers and pace are known."""
+
+    def names(self) -> list[str]:
+        return ["extractive", "tuned", "tuned+rag"]
+
+    def answerer(self, name: str, assistant: Any) -> Any:
+        return SimpleNamespace(settings=assistant.settings, stream=partial(self._stream, name))
+
+    def _stream(
+        self, name: str, question: str, history: Any, sampling: Any, stop: Event
+    ) -> Iterator[Answer]:
+        if "hold" in question and name != "extractive":
+            LET_GO.wait(30)
+        if "broken" in question and name == "tuned":
+            raise RuntimeError("scripted failure")
+        card = make_card("What is thing 1?", "Thing 1 is made of parts.", "Things")
+        cited = () if name == "tuned" else (1,)
+        told = (source(1, card, 0.8),) if cited else ()
+        said: list[Sentence] = []
+        for n in range(100 if "slow" in question else 2):
+            if stop.is_set():
+                break
+            time.sleep(0.1 if name == "extractive" else 0.2)
+            said.append(Sentence(f"{name} says {n}.", cited, 1.0))
+            yield Answer("answered", cited_text(said), tuple(said), told, generator=name)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -157,9 +209,9 @@ class App:
         settings = {
             "MEDCARDS_PROFILE": "embedded",
             "MEDCARDS_FEEDBACK": str(self.feedback),
+            "MEDCARDS_REPORT": str(self.feedback.with_name("none.html")),
             "PORT": str(self.port),
         }
-        started = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "app.py"],
@@ -170,17 +222,14 @@ class App:
             )
         # The first start on a machine builds the index.
         wait_until_healthy(self.url, 300, self.process)
-        self.seconds_to_start = time.monotonic() - started
-
-    @property
-    def processor_seconds(self) -> float:
-        """What the app has computed since its start, whatever else the machine was doing."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=15)
+
+    def crash(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=15)
 
 
 @pytest.fixture(scope="session")
@@ -199,8 +248,9 @@ def scripted() -> Iterator[str]:
     from ui import service
 
     assistant: Any = Scripted()
-    demo, page = build_page(assistant, queue=2)
-    web = service.service(demo, assistant, page.metrics, page.stops.stop_all)
+    systems: Any = ScriptedSystems()
+    demo, page = build_page(assistant, queue=2, systems=systems)
+    web = service.service(demo, page)
     port = free_port()
     server = uvicorn.Server(
         uvicorn.Config(web, port=port, log_level="error", timeout_graceful_shutdown=1, ws="none")
@@ -271,7 +321,8 @@ class Chat:
     def last(self) -> Any:
         return self.page.locator(".mc-turn").last
 
-    def panel(self, number: int) -> None:
+    def panel(self, name: str) -> None:
+        number = PANELS.index(name)
         self.page.locator("#panels [role=tab]").nth(number).click()
 
     def choose(self, deck: Path) -> None:
@@ -300,6 +351,55 @@ def other(chromium: Any) -> Iterator[Chat]:
     context = chromium.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
     yield Chat(context.new_page())
     context.close()
+
+
+@pytest.fixture
+def held(scripted: str) -> Iterator[Callable[[int], list[Any]]]:
+    """Ask so many questions that wait for the test's end; two at a time are taken on."""
+    from gradio_client import Client
+
+    client = Client(scripted, verbose=False)
+    jobs: list[Any] = []
+
+    def waiting() -> int:
+        with urllib.request.urlopen(f"{scripted}/gradio_api/queue/status") as reply:
+            return int(json.load(reply)["queue_size"])
+
+    def until(reached: Callable[[], bool]) -> None:
+        for _ in range(400):
+            if reached():
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"{len(jobs)} questions asked, {waiting()} wait, {BEGUN=} answered")
+
+    def hold(count: int) -> list[Any]:
+        # One after the other: the queue has no room for two that are on their way to an answer.
+        for asked in range(1, count + 1):
+            jobs.append(client.submit("hold this", api_name="/ask"))
+            until(
+                lambda asked=asked: len(BEGUN) == min(asked, 2) and waiting() == max(0, asked - 2)
+            )
+        return jobs
+
+    BEGUN.clear()
+
+    LET_GO.clear()
+    yield hold
+    LET_GO.set()
+    assert [job.result(timeout=20)["status"] for job in jobs] == ["answered"] * len(jobs)
+
+
+@pytest.fixture
+def stage() -> Iterator[dict[str, str]]:
+    """Set "now" to what is being prepared behind the scripted service."""
+    yield STAGE
+    STAGE["now"] = "ready"
+
+
+@pytest.fixture
+def let_go() -> Event:
+    """Set it to end what `held` asked."""
+    return LET_GO
 
 
 @pytest.fixture

@@ -73,10 +73,18 @@ def test_no_serious_violation(
         chat.ask("Should I take two paracetamol or four?")
         chat.ask("What is the capital of France?")
         found["fixed texts"] = violations(page, axe)
-        chat.panel(1)
+        chat.panel("cards")
         found["cards"] = violations(page, axe)
-        chat.panel(2)
+        chat.panel("own")
         found["own deck"] = violations(page, axe)
+        chat.panel("compare")
+        page.locator("#compare-question textarea").fill("What is asthma?")
+        page.locator("#compare-question textarea").press("Enter")
+        # The small model is converted for its engine when it is first asked.
+        page.wait_for_selector("#compare-status .mc-told", timeout=120_000)
+        found["comparison"] = violations(page, axe)
+        chat.panel("report")
+        found["report"] = violations(page, axe)
         assert {panel: list_ for panel, list_ in found.items() if list_} == {}
     finally:
         context.close()

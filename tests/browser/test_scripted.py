@@ -104,7 +104,7 @@ def test_hostile_text_is_inert(chat: Any, scripted: str, hostile: str) -> None:
 
 
 def test_hostile_cards_are_inert_in_the_list(chat: Any, scripted: str) -> None:
-    chat.open(scripted).panel(1)
+    chat.open(scripted).panel("cards")
     chat.page.locator("#search textarea, #search input").fill("**bold** `code`")
     chat.page.wait_for_function(
         "document.querySelector('#cards .mc-list')?.innerText.includes('<script>')"
@@ -113,17 +113,110 @@ def test_hostile_cards_are_inert_in_the_list(chat: Any, scripted: str) -> None:
     assert chat.page.title() == "medcards"
 
 
-def test_a_full_queue_is_told(chat: Any, scripted: str) -> None:
-    from gradio_client import Client
-
+def test_a_full_queue_is_told(chat: Any, scripted: str, held: Any) -> None:
     chat.open(scripted)
-    client = Client(scripted, verbose=False)
-    # Two are answered at a time, two may wait.
-    jobs = [client.submit("hold this", api_name="/ask") for _ in range(4)]
-    chat.page.wait_for_timeout(700)
+    held(4)  # two are answered at a time, two may wait
     chat.page.locator("#question textarea").fill("one too many")
     chat.page.locator("#question textarea").press("Enter")
     told = chat.page.wait_for_selector("#status .mc-error")
     assert "Too many questions" in told.inner_text()
     assert chat.page.locator("#question textarea").input_value() == "one too many"
-    assert [job.result()["status"] for job in jobs] == ["answered"] * 4
+
+
+def test_the_place_in_the_queue_is_told(chat: Any, scripted: str, held: Any, let_go: Any) -> None:
+    chat.open(scripted)
+    held(3)
+    chat.page.locator("#question textarea").fill("me too")
+    chat.page.locator("#question textarea").press("Enter")
+    chat.page.wait_for_function(
+        "document.querySelector('#composer .mc-place').textContent.includes('place 2 of 2')"
+    )
+    let_go.set()
+    assert "Earlier turns: 0." in chat.finished().inner_text()
+    chat.page.wait_for_function("!document.querySelector('#composer .mc-place').textContent")
+
+
+def test_what_is_being_prepared_is_told_until_it_serves(
+    chat: Any, scripted: str, stage: dict[str, str]
+) -> None:
+    stage["now"] = "downloading"
+    chat.open(scripted)
+    line = chat.page.locator(".mc-progress")
+    line.filter(has_text="downloading 42 % (TinyLlama)").wait_for()
+    assert "Earlier turns: 0." in chat.ask("meanwhile").inner_text()
+    stage["now"] = "ready"
+    line.filter(has_text="Now in service: scripted.").wait_for()
+
+
+def compare(chat: Any, question: str) -> None:
+    chat.panel("compare")
+    box = chat.page.locator("#compare-question textarea")
+    box.fill(question)
+    box.press("Enter")
+
+
+def test_systems_are_compared_side_by_side_and_together(
+    chat: Any, scripted: str, let_go: Any
+) -> None:
+    let_go.clear()
+    compare(chat.open(scripted), "hold this one")
+    # The slower ones have not said a word when the quickest has ended.
+    chat.page.wait_for_selector("[data-system=extractive][data-state=done]")
+    assert chat.page.locator("[data-system='tuned+rag'] .mc-pending").count() == 1
+    let_go.set()
+    chat.page.wait_for_selector("#compare-status .mc-told")
+    columns = chat.page.locator(".mc-system")
+    assert [c.get_attribute("data-system") for c in columns.all()] == [
+        "extractive",
+        "tuned",
+        "tuned+rag",
+    ]
+    boxes = [column.bounding_box() for column in columns.all()]
+    assert len({box["y"] for box in boxes}) == 1, "side by side"
+    assert chat.page.locator("[data-system=tuned] .mc-unchecked").count() == 1
+    assert chat.page.locator("[data-system=tuned] .mc-cite").count() == 0
+    assert chat.page.locator(".mc-unchecked").count() == 1
+    chat.page.locator("[data-system='tuned+rag'] .mc-cite").first.click()
+    card = chat.page.locator("[data-system='tuned+rag'] .mc-card")
+    assert card.evaluate("card => card === document.activeElement")
+    assert "mc-lit" not in chat.page.locator("[data-system=extractive] .mc-card").get_attribute(
+        "class"
+    )
+    chat.panel("chat")
+    assert chat.page.locator("#log .mc-turn").count() == 0, "a comparison is no conversation"
+
+
+def test_a_comparison_stops(chat: Any, scripted: str) -> None:
+    compare(chat.open(scripted), "a slow one")
+    chat.page.wait_for_function(
+        "document.querySelectorAll('[data-system=tuned] .mc-sentence').length >= 2"
+    )
+    chat.page.locator("#compare-stop").click()
+    chat.page.wait_for_selector("#compare-status .mc-told")
+    assert chat.page.locator("[data-system=tuned] .mc-sentence").count() < 30
+    assert chat.page.locator(".mc-system[data-state=done]").count() == 3
+    assert chat.page.locator("#compare-ask").is_visible()
+
+
+def test_one_broken_system_leaves_the_others(chat: Any, scripted: str) -> None:
+    compare(chat.open(scripted), "broken")
+    chat.page.wait_for_selector("#compare-status .mc-told")
+    assert "went wrong" in chat.page.locator("[data-system=tuned]").inner_text()
+    assert chat.page.locator("[data-system='tuned+rag'] .mc-sentence").count() == 2
+
+
+def test_a_chosen_system_answers_in_the_chat(chat: Any, scripted: str) -> None:
+    chat.open(scripted).page.locator("#settings .label-wrap").click()
+    chat.page.wait_for_selector("#system label")
+    labels = chat.page.locator("#system label").count()
+    assert labels == 3, "what answers from memory can only be compared"
+    chat.page.locator("#system input").nth(1).check()
+    assert "extractive says 0." in chat.ask("who are you").inner_text()
+
+
+def test_hostile_text_is_inert_in_a_comparison(chat: Any, scripted: str, hostile: str) -> None:
+    compare(chat.open(scripted), hostile[:1500])
+    chat.page.wait_for_selector("#compare-status .mc-told")
+    assert chat.page.locator("#compared :is(img, script, code, strong, a)").count() == 0
+    assert "**bold** $$x^2$$" in chat.page.locator("#compared .mc-question").inner_text()
+    assert chat.page.evaluate("document.documentElement.scrollWidth") <= 1280

@@ -65,6 +65,7 @@ def test_a_short_answer_ends_by_itself() -> None:
     last = run(talker, Options(length="short"))[-1]
     assert last.answer is not None
     assert len(last.answer.sentences) == answering.SHORT_SENTENCES
+    assert last.answer.text.count("[1]") == answering.SHORT_SENTENCES
     assert not last.stopped
     assert talker.sampling.max_new_tokens < 160
     assert talker.sampling.temperature == 0.3
@@ -83,12 +84,11 @@ def test_a_failure_keeps_what_was_said(error: Exception, told: str) -> None:
 
 def test_one_users_choice_leaves_the_shared_assistant_alone() -> None:
     shared: Any = Talker()
-    own = chosen(shared, None, 9)
+    own = chosen(shared, None, Options(top_k=9))
     assert own.retriever.top_k == 9
     assert shared.retriever.top_k == 5
     other: Any = SimpleNamespace(top_k=5)
-    assert chosen(shared, other, None).retriever is not shared.retriever
-    assert chosen(shared, None, None) is shared
+    assert chosen(shared, other, Options()).retriever is not shared.retriever
 
 
 def test_stops_belong_to_their_session() -> None:

@@ -48,12 +48,26 @@ def test_a_browser_gets_its_language_or_english(wanted: Any, lang: str) -> None:
 
 def test_stored_choices_are_checked() -> None:
     page: Any = SimpleNamespace(
-        assistant=SimpleNamespace(settings=SimpleNamespace(temperature=0.2, top_k=5))
+        assistant=SimpleNamespace(settings=SimpleNamespace(temperature=0.2, top_k=5)),
+        systems=SimpleNamespace(names=lambda: ["extractive", "tuned", "tuned+rag"]),
     )
-    for kept in (None, [], {"length": "<b>", "temperature": True, "top_k": 99}):
+    wrong = {"length": "<b>", "temperature": True, "top_k": 99, "simple": "yes", "system": "tuned"}
+    for kept in (None, [], wrong):
         restored = settings_panel.restored(kept, page)
-        assert restored == {"length": "normal", "temperature": 0.2, "top_k": 5}
-    kept = {"length": "short", "temperature": 0.9, "top_k": 3}
+        assert restored == {
+            "length": "normal",
+            "temperature": 0.2,
+            "top_k": 5,
+            "simple": False,
+            "system": "",
+        }
+    kept = {
+        "length": "short",
+        "temperature": 0.9,
+        "top_k": 3,
+        "simple": True,
+        "system": "tuned+rag",
+    }
     assert settings_panel.restored(kept, page) == kept
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import html
 import re
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from assistant.answer import Danger, Term
 from index.cards import make_card
 from ui import deck_panel, render, strings
 from ui.conversation import Asked
@@ -99,11 +100,34 @@ def test_the_emergency_notice_leaves_nothing_out(answer: Any) -> None:
     assert 'role="alert"' in page
 
 
+@pytest.mark.parametrize("danger", get_args(Danger))
+@pytest.mark.parametrize("lang", list(strings.LANGUAGES))
+def test_every_danger_is_an_alert_with_its_text(
+    answer: Any, danger: Danger, lang: strings.Lang
+) -> None:
+    text = "You matter. Call now. findahelpline.com lists crisis lines."
+    shown = answer(status="emergency", text=text, danger=danger)
+    page = render.turn_html(Asked("00000001", "q", shown), lang)
+    for sentence in text.split(". "):
+        assert sentence in Shape(page).text
+    assert 'role="alert"' in page
+    assert strings.DANGERS[danger](lang) in Shape(page).text
+    assert 'href="https://findahelpline.com"' in page
+
+
 def test_a_sentence_and_its_card_have_each_others_number(answer: Any) -> None:
     page = render.turn_html(Asked("00000001", "q", answer()), "en")
     assert 'data-cites="1"' in page
     assert 'id="c-00000001-1"' in page
     assert 'id="s-00000001-0-1"' in page
+
+
+def test_medical_words_are_explained_and_inert(answer: Any) -> None:
+    term = Term("dyspnoea", "<b>shortness</b> of breath", f"{2:016x}", "A book")
+    page = render.turn_html(Asked("00000001", "q", answer(terms=(term,))), "en")
+    assert strings.TERMS.en in page
+    assert "<b>shortness</b> of breath (A book)" in Shape(page).text
+    assert strings.TERMS.en not in render.turn_html(Asked("00000001", "q", answer()), "en")
 
 
 def test_a_refusal_offers_the_nearest_cards(answer: Any) -> None:
