@@ -24,13 +24,13 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "medcards needs Python 3.11 or newer: set PYTHON=... for make")'
 	$(PYTHON) -m venv $(VENV)
 
-# The embedder is converted once, which needs the models extra; from then on serving does not.
+# medcards-minilm ships as ONNX and needs no extra; `models` is there for the generators.
 $(VENV)/.serving: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[models]'
 	touch $@
 
 $(VENV)/.everything: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[models,hub,eval,train,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[models,remote,hub,eval,train,postgres,scale,dev]'
 	touch $(VENV)/.serving $@
 
 clean:
