@@ -133,7 +133,7 @@ def _build(config: IndexConfig, folder: Path, cleaned: Cleaned, embedder: Embedd
     lexical.write([card.text for card in cards], staged / manifest.BM25)
     _write_lines(staged / manifest.CARDS, card_files.dump(cards))
     _write_lines(staged / manifest.REJECTS, (reject.line() for reject in cleaned.rejects))
-    health.prepare(embedder).probe.save(staged / manifest.HEALTH)
+    health.prepare(embedder).save(staged / manifest.HEALTH)
     _write_lines(staged / manifest.RELEVANCE, [relevance.dump(relevance.shipped())])
     sides = split.split_cards(cards, config.split)
     _write_lines(staged / manifest.SPLIT, [split.dump(sides)])

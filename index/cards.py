@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from index.text import clean, fold
@@ -66,15 +66,17 @@ def make_card(
 
 def dump(cards: Iterable[Flashcard]) -> Iterator[str]:
     """One JSON line for each card."""
+    names = [field.name for field in fields(Flashcard)]  # `asdict` would copy every text
     for card in cards:
-        yield json.dumps(asdict(card), ensure_ascii=False) + "\n"
+        values = {name: getattr(card, name) for name in names}
+        yield json.dumps(values, ensure_ascii=False) + "\n"
 
 
 def load(lines: Iterable[str]) -> Iterator[Flashcard]:
     """The inverse of `dump`."""
     for line in lines:
-        fields: dict[str, Any] = json.loads(line)
-        yield Flashcard(**fields)
+        values: dict[str, Any] = json.loads(line)
+        yield Flashcard(**values)
 
 
 def deck_hash(cards: Iterable[Flashcard]) -> str:

@@ -13,7 +13,7 @@ from index.cards import Flashcard, make_card
 from index.config import CleaningConfig
 from index.decks import Row
 from index.similar import Groups, Shingles, answer_shingles, jaccard, pairs, question_shingles
-from index.text import words
+from index.text import has_words, words
 
 MAX_CARD_CHARS = 20_000  # about ten pages: a document, not a card
 _MAX_ROW_CHARS = 10 * MAX_CARD_CHARS  # before white space goes; what is longer is not even cleaned
@@ -116,9 +116,9 @@ def _fault(card: Flashcard, config: CleaningConfig) -> str | None:
         return "blank question"
     if not card.answer:
         return "blank answer"
-    if len(card.question) < config.min_question_chars or not words(card.question):
+    if len(card.question) < config.min_question_chars or not has_words(card.question):
         return "question too short"
-    if len(card.answer) < config.min_answer_chars or not words(card.answer):
+    if len(card.answer) < config.min_answer_chars or not has_words(card.answer):
         return "answer too short"
     if len(card.question) + len(card.answer) > MAX_CARD_CHARS:
         return "too long"

@@ -2,20 +2,22 @@
 
 With the radial kernel it lets 6 % of lay health questions go at the level where 5 % of other
 messages pass; a linear probe loses 10 %, a small neural network 12 % (five-fold, 4,600 questions).
-It depends on the embedder alone, so it is fitted once for each embedder and kept.
+It depends on the embedder and the fitting questions alone. That of the shipped embedder ships; for
+another one it is fitted once and kept. After a change to either, `python -m index build` leaves the
+new one in MEDCARDS_HOME/embedders, and a test says which file to put into index/models.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -27,7 +29,7 @@ from index.store import Vectors
 logger = logging.getLogger(__name__)
 
 QUESTIONS = Path(__file__).parent / "questions"
-FOLDS = 5
+SHIPPED = Path(__file__).parent / "models"
 _GAMMA = 1.0
 _COST = 3.0
 
@@ -53,21 +55,9 @@ class HealthProbe:
 
 def load(path: Path) -> HealthProbe:
     """A probe from `HealthProbe.save`."""
-    with np.load(path, allow_pickle=False) as arrays:
+    # Opened here: np.load leaves a file open that proves to be no archive.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return HealthProbe(arrays["support"], arrays["weights"], float(arrays["bias"]))
-
-
-@dataclass(frozen=True)
-class Material:
-    """The fitting questions by kind with their vectors, and the probe's out-of-fold scores.
-
-    Kinds: `lay` and `plain` (paired), `health`, and `other`, which no medical deck answers.
-    """
-
-    questions: Mapping[str, list[str]]
-    vectors: Mapping[str, Vectors]
-    scores: Mapping[str, Vectors]
-    probe: HealthProbe
 
 
 @cache
@@ -85,60 +75,34 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return [json.loads(line) for line in lines]
 
 
-def prepare(embedder: Embedder) -> Material:
-    """Embed the fitting questions and fit the probe, or take both from an earlier build."""
+def prepare(embedder: Embedder) -> HealthProbe:
+    """The probe of an embedder: the shipped one, that of an earlier build, or else a fitted one."""
     asked = questions(QUESTIONS)
     flat = [text for texts in asked.values() for text in texts]
-    key = json.dumps([embedder.record.model_dump(), flat, _GAMMA, _COST, FOLDS])
-    path = home() / "embedders" / f"health-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-    try:
-        # Opened here: np.load leaves a file open that proves to be no archive.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            vectors, scores = arrays["vectors"], arrays["scores"]
-            probe = HealthProbe(arrays["support"], arrays["weights"], float(arrays["bias"]))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # missing, or damaged
-        logger.info("learning from %s questions what is about health (once)", f"{len(flat):,}")
-        vectors = embed(embedder.model, flat)
-        probe, scores = _fit(vectors, len(flat) - len(asked["other"]))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.npz")  # another build may do the same
-        np.savez(
-            partial,
-            vectors=vectors,
-            scores=scores,
-            support=probe.support,
-            weights=probe.weights,
-            bias=np.float64(probe.bias),
-        )
-        partial.replace(path)
-    return Material(asked, _by_kind(asked, vectors), _by_kind(asked, scores), probe)
+    key = json.dumps([embedder.record.model_dump(), flat, _GAMMA, _COST])
+    name = f"health-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    path = home() / "embedders" / name
+    for kept in (SHIPPED / name, path):
+        # Missing, or damaged.
+        with contextlib.suppress(OSError, ValueError, KeyError, EOFError, BadZipFile):
+            return load(kept)
+    logger.info("learning from %s questions what is about health (once)", f"{len(flat):,}")
+    probe = _fit(embed(embedder.model, flat), len(flat) - len(asked["other"]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.npz")  # another build may do the same
+    probe.save(partial)
+    partial.replace(path)
+    return probe
 
 
-def _by_kind(asked: Mapping[str, list[str]], flat: Vectors) -> dict[str, Vectors]:
-    parts: dict[str, Vectors] = {}
-    start = 0
-    for kind, texts in asked.items():
-        parts[kind] = flat[start : start + len(texts)]
-        start += len(texts)
-    return parts
-
-
-def _fit(vectors: Vectors, health: int) -> tuple[HealthProbe, Any]:
-    """The probe, and out-of-fold scores; the first `health` vectors are about health.
-
-    In-sample scores would look more certain than those of questions still to come.
-    """
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+def _fit(vectors: Vectors, health: int) -> HealthProbe:
+    """The probe of unit vectors (n, dimension), the first `health` of which are about health."""
     from sklearn.svm import SVC
 
-    y = np.arange(len(vectors)) < health
     machine = SVC(C=_COST, gamma=_GAMMA, class_weight="balanced")
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    scores = cross_val_predict(machine, vectors, y, cv=folds, method="decision_function")
-    machine.fit(vectors, y)
-    probe = HealthProbe(
+    machine.fit(vectors, np.arange(len(vectors)) < health)
+    return HealthProbe(
         machine.support_vectors_.astype(np.float32),
         machine.dual_coef_[0].astype(np.float32),
         float(machine.intercept_[0]),
     )
-    return probe, scores.astype(np.float32)

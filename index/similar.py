@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from index.cards import Flashcard
 from index.text import content_words, words
 
 Shingles = frozenset[str]
+Signatures = npt.NDArray[np.unsignedinteger[Any]]  # (sets, permutations)
 
 PERMUTATIONS = 64
 SHINGLE_WORDS = 3
@@ -56,24 +58,33 @@ def pairs(sets: Sequence[Shingles], threshold: float) -> Iterator[tuple[int, int
         by_content[shingles].append(position)
     for members in by_content.values():
         yield from pairwise(members)
-    from datasketch import MinHash  # half a second, which only a build needs
-
     distinct = [content for content in by_content if content]
     if len(distinct) < 2:
         return
-    encoded = ([s.encode() for s in content] for content in distinct)
-    made = MinHash.generator(encoded, num_perm=PERMUTATIONS, seed=1)
-    signatures = np.stack([signature.hashvalues for signature in made])
-    for i, j in _candidates(signatures, *_bands(threshold * 0.85)):
+    for i, j in _candidates(_signatures(distinct), *_bands(threshold * 0.85)):
         if jaccard(distinct[i], distinct[j]) >= threshold:
             left, right = by_content[distinct[i]][0], by_content[distinct[j]][0]
             yield min(left, right), max(left, right)
 
 
-def _candidates(
-    signatures: npt.NDArray[np.uint64], bands: int, rows: int
-) -> Iterator[tuple[int, int]]:
-    """Pairs of signatures, (sets, permutations), that agree in all rows of some band.
+def _signatures(sets: Sequence[Shingles]) -> Signatures:
+    """MinHash signatures of sets that are not empty.
+
+    A set's signature is the least of its members': each distinct shingle is hashed once, and not
+    once in every set that has it.
+    """
+    from datasketch import MinHash  # half a second, which only a build needs
+
+    rows: dict[str, int] = {}
+    members = [[rows.setdefault(shingle, len(rows)) for shingle in content] for content in sets]
+    alone = ([shingle.encode()] for shingle in rows)
+    made = MinHash.generator(alone, num_perm=PERMUTATIONS, seed=1)
+    of_shingle = np.stack([signature.hashvalues for signature in made])
+    return np.stack([of_shingle[of_set].min(axis=0) for of_set in members])
+
+
+def _candidates(signatures: Signatures, bands: int, rows: int) -> Iterator[tuple[int, int]]:
+    """Pairs of signatures that agree in all rows of some band.
 
     The same as `MinHashLSH` finds, but for all at once: it spends most of its time on storage.
     """

@@ -82,6 +82,11 @@ def words(text: str) -> list[str]:
     return _WORD.findall(fold(text))
 
 
+def has_words(text: str) -> bool:
+    """Whether `words` would find any; most texts show it before they are folded."""
+    return bool(_WORD.search(text) or _WORD.search(fold(text)))
+
+
 def content_words(text: str) -> list[str]:
     """The words of a text without the function words, in order."""
     return [word for word in words(text) if word not in STOPWORDS]

@@ -10,7 +10,8 @@ import pytest
 
 from index import crossencoder, health, relevance
 from index.cards import Flashcard, make_card
-from index.embedder import Embedder
+from index.config import DEFAULT_EMBEDDER
+from index.embedder import Embedder, open_embedder
 from index.errors import EmbedderUnavailableError, IndexMismatchError
 from index.lexical import tokens
 from index.relevance import Logistic, Relevance, features
@@ -176,7 +177,7 @@ def test_a_damaged_model_says_what_to_do(
         crossencoder.shipped()
 
 
-def test_the_kept_material_is_reused_and_repaired(home: Path, hash_embedder: Embedder) -> None:
+def test_the_kept_probe_is_reused_and_repaired(home: Path, hash_embedder: Embedder) -> None:
     embedded = hash_embedder.model.texts  # type: ignore[attr-defined]
     first = health.prepare(hash_embedder)
     count = len(embedded)
@@ -187,16 +188,30 @@ def test_the_kept_material_is_reused_and_repaired(home: Path, hash_embedder: Emb
     for damage in (b"", b"no archive", whole[: len(whole) // 2], whole[:40]):
         kept.write_bytes(damage)
         again = health.prepare(hash_embedder)
-        assert np.array_equal(again.scores["lay"], first.scores["lay"])
+        assert np.array_equal(again.support, first.support)
     assert len(embedded) == 5 * count
     assert list((home / "embedders").iterdir()) == [kept]
 
 
 def test_probe_survives_saving(tmp_path: Path, hash_embedder: Embedder) -> None:
-    probe = health.prepare(hash_embedder).probe
+    probe = health.prepare(hash_embedder)
     probe.save(tmp_path / "probe.npz")
     vector = hash_embedder.model.get_query_embedding("is gout contagious")
     assert health.load(tmp_path / "probe.npz").score(vector) == probe.score(vector)
+
+
+def test_the_shipped_probe_is_that_of_the_shipped_embedder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDCARDS_HOME", str(tmp_path))
+    embedder = open_embedder(DEFAULT_EMBEDDER)
+    probe = health.prepare(embedder)
+    made = [path.name for path in tmp_path.rglob("health-*.npz")]
+    assert not made, f"replace index/models/health-*.npz by {made[0]}, which is in {tmp_path}"
+    score = {q: probe.score(embedder.model.get_query_embedding(q)) for q in (
+        "what helps against a runny nose", "how do i change a bicycle tyre")}  # fmt: skip
+    assert score["what helps against a runny nose"] > 0.5
+    assert score["how do i change a bicycle tyre"] < -0.5
 
 
 def test_shipped_questions_are_whole() -> None:
