@@ -23,7 +23,13 @@ from transformers import AutoModel, AutoTokenizer
 from assistant.safety.score import CLASSES
 from index import onnx_export
 from training.embedder_data import typo
-from training.precision import copy_weights, move_gradients, reader_of, reading_dtype
+from training.precision import (
+    copy_weights,
+    move_gradients,
+    reader_of,
+    reading_dtype,
+    without_denormals,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -103,14 +109,12 @@ def with_slips(texts: Sequence[str], seed: int) -> list[str]:
     return [typo(text, draw, _SLIPS) for text in texts]
 
 
+@without_denormals()
 def tune(
     checkpoint: Path, states: States, slipped: States, labels: Any, rows: Any, seed: int
 ) -> MessageEncoder:
     """Train on the messages at `rows`; `slipped` are the states of `with_slips`."""
     torch.manual_seed(seed)
-    # Saturated units leave gradients and moments too small for normal floats, on which a CPU is
-    # ten times as slow.
-    torch.set_flush_denormal(True)
     model = MessageEncoder(checkpoint)
     tuned = [p for p in model.parameters() if p.requires_grad]
     compute = reader_of(model).train()

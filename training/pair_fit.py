@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from training.pair_model import Pair, PairClassifier
-from training.precision import copy_weights, move_gradients, reader_of
+from training.precision import copy_weights, move_gradients, reader_of, without_denormals
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +22,7 @@ _WARMUP = 100  # steps
 _TOLD = 100  # steps between two lines in the log
 
 
+@without_denormals()
 def teach(
     model: PairClassifier,
     batches: Iterator[list[Pair]],
@@ -32,8 +33,6 @@ def teach(
 
     The learning rate rises for a hundred steps and falls to zero at the run's end.
     """
-    # Gradients and moments too small for normal floats make a CPU ten times as slow.
-    torch.set_flush_denormal(True)
     tuned = [p for p in model.parameters() if p.requires_grad]
     compute = reader_of(model).train()
     optimizer = torch.optim.AdamW(tuned, lr=learning_rate, weight_decay=0.01)

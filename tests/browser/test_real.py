@@ -323,11 +323,22 @@ def test_without_a_report_the_panel_says_how_to_make_one(page: Any) -> None:
     assert "python -m eval report" in page.page.locator("#report").inner_text()
 
 
+def _reload(page: Any) -> None:
+    """Reload; again where the page had begun to do so itself, having found the server back."""
+    from playwright.sync_api import Error
+
+    try:
+        page.reload()
+    except Error:
+        page.wait_for_load_state()
+        page.reload()
+
+
 def test_a_server_restart_loses_no_conversation(page: Any, app: Any) -> None:
     page.ask(QUESTION)
     assert app.stop() == 0
     app.start()
-    page.page.reload()
+    _reload(page.page)
     page.ready()
     assert QUESTION in page.last.inner_text()
     assert page.last.locator(".mc-cite").count() > 0
@@ -341,7 +352,7 @@ def test_a_crash_in_the_middle_of_an_answer_keeps_what_was_asked(page: Any, app:
     page.begin("What is gout?")
     app.crash()
     app.start()
-    page.page.reload()
+    _reload(page.page)
     page.ready()
     page.page.wait_for_function("document.querySelectorAll('.mc-turn').length === 2")
     assert QUESTION in page.page.locator(".mc-turn").first.inner_text()

@@ -49,17 +49,19 @@ def postgresql() -> Iterator[str]:
     if not found and not shutil.which("initdb"):
         pytest.skip("no initdb: install Debian's package postgresql to test feedback in it")
     binaries = found[-1].parent if found else Path(str(shutil.which("initdb"))).parent
-    someone: dict[str, Any] = {}
-    if os.geteuid() == 0:  # it refuses to run as root
-        someone = {"user": "postgres", "group": "postgres", "extra_groups": []}
     folder = Path(tempfile.mkdtemp(prefix="medcards-postgres-"))
-    if someone:
-        shutil.chown(folder, someone["user"], someone["group"])
+    as_someone: list[str] = []
+    if os.geteuid() == 0:  # it refuses to run as root
+        shutil.chown(folder, "postgres", "postgres")
+        # By a command and not by `subprocess(user=...)`, which forks: where an earlier test has
+        # left gRPC's threads behind, the forked process aborts now and then.
+        as_someone = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
     data, port = folder / "data", free_port()
-    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "cwd": folder, **someone}
-    initialise = ["initdb", "-D", data, "-U", "medcards", "-A", "trust", "--no-sync", "-E", "UTF8"]
-    subprocess.run([binaries / initialise[0], *initialise[1:]], check=True, **quiet)
-    serve = [binaries / "postgres", "-D", data, "-k", folder, "-h", "127.0.0.1", "-p", str(port)]
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "cwd": folder}
+    options = ["-D", data, "-U", "medcards", "-A", "trust", "--no-sync", "-E", "UTF8"]
+    subprocess.run([*as_someone, binaries / "initdb", *options], check=True, **quiet)
+    socket_and_port = ["-k", folder, "-h", "127.0.0.1", "-p", str(port)]
+    serve = [*as_someone, binaries / "postgres", "-D", data, *socket_and_port]
     log = (folder.parent / f"{folder.name}.log").open("wb")
     server = subprocess.Popen([*serve, "-c", "fsync=off"], **{**quiet, "stderr": log})
     url = f"postgresql://medcards:hidden@127.0.0.1:{port}/postgres"
