@@ -245,14 +245,22 @@ class Asker:
         """What the generator says to the prompts of these items, made in one batch."""
         if not isinstance(self.generator, TransformersGenerator):
             return None
-        prompts: dict[str, Prompt] = {}
-        for item in items:
-            with self._entered(item):
-                prompt = self._prompt(item)
-            prompts[prompt_text(prompt)] = prompt
+        found = [self._asked(item) for item in items]
+        prompts = {prompt_text(prompt): prompt for prompt in found if prompt}
+        if not prompts:
+            return {}
         tokenizer, model = self.generator.load()
         texts = batches.generate(tokenizer, model, list(prompts.values()), self._sampling())
         return dict(zip(prompts, texts, strict=True))
+
+    def _asked(self, item: Item) -> Prompt | None:
+        """What the generator is asked for an item; None where the assistant refuses before."""
+        if not uses_cards(self.system):
+            return self._prompt(item)
+        silent = Recorder(self.generator, {})
+        with self._entered(item):
+            self._assistant(silent).answer_with(item.card.question, self._sampling())
+        return silent.prompt
 
 
 class _Served(Assistant):
