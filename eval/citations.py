@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from assistant import support
 from index.cards import Flashcard
@@ -22,7 +23,13 @@ class Cited:
 
 def held(sentence: str, cards: Sequence[Flashcard]) -> bool:
     """The serving support check as judge: the rules and fitted trees that attach citations."""
-    return bool(cards) and bool(support.check(sentence, cards).citations)
+    return _held(sentence, tuple((card.question, card.answer) for card in cards))
+
+
+@lru_cache(maxsize=16384)  # systems say the same sentences, and three figures ask about each
+def _held(sentence: str, cards: tuple[tuple[str, str], ...]) -> bool:
+    texts = [Flashcard("", question, answer) for question, answer in cards]
+    return bool(texts) and bool(support.check(sentence, texts).citations)
 
 
 def recall(

@@ -93,7 +93,8 @@ MEASURES: tuple[Measure, ...] = (
             "How near the top the right cards stand, 1 is ideal.", "As above."),
     Measure("item_loss", "Loss a token", _LOSS, "lower",
             "How unexpected the card's answer is to the model, in nats a token of the answer.",
-            "Not comparable between tokenizers."),
+            "Not comparable between tokenizers. Missing where the assistant refused and the model "
+            "was not asked."),
     Measure("bits_per_char", "Bits per character", _LOSS, "lower",
             "The same a character of the answer, so comparable between tokenizers.",
             "Low loss on the card's wording is not knowledge of medicine."),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import quantiles
+from typing import Any
 
 from eval import checks, findings
 from eval.checks import Check
@@ -156,4 +157,12 @@ def open_embed(header: Header) -> Embed | None:
         name = header.embedder["name"]
         logger.warning("cosine is missing: the embedder here is another version of %s", name)
         return None
-    return lambda texts: embed(embedder.model, texts) if texts else []
+    known: dict[str, Any] = {}
+
+    def embed_once(texts: list[str]) -> list[Any]:
+        """References and repeated answers come again in every series."""
+        new = list(dict.fromkeys(text for text in texts if text not in known))
+        known.update(zip(new, embed(embedder.model, new) if new else [], strict=True))
+        return [known[text] for text in texts]
+
+    return embed_once

@@ -23,6 +23,8 @@ from eval.meters import Meter
 from eval.records import Found, Row, Said
 from eval.worlds import Item, Worlds
 from index.errors import ExpectedError
+from index.relevance import Judgement
+from index.search import Hit
 from index.text import fold
 
 logger = logging.getLogger(__name__)
@@ -45,6 +47,25 @@ def open_generator(system: System, config: EvalConfig) -> Generator:
         return ExtractiveGenerator()
     adapter = config.adapter if uses_adapter(system) else None
     return TransformersGenerator(config.base, adapter, config.device)
+
+
+class _ReachedError(Exception):
+    """Ends an answer where its generator is reached; `prompt` is what it would be asked."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        super().__init__(prompt)
+        self.prompt = prompt
+
+
+class _Stopper:
+    """Stands for a generator until it is asked."""
+
+    def __init__(self, inner: Generator) -> None:
+        self.name = inner.name
+        self.grounded = inner.grounded
+
+    def stream(self, prompt: Prompt, sampling: Sampling, stop: Event) -> Iterator[str]:
+        raise _ReachedError(prompt)
 
 
 class Recorder:
@@ -166,8 +187,9 @@ class Asker:
             "total_ms": meter.total_ms if timed else None,
             "peak_mb": meter.peak_mb,
             "energy_j": meter.energy_j if timed else None,
-            **self._loss(prompt, item),
         }
+        if recorder.prompt is not None:
+            fields |= self._loss(prompt, item)
         if recorder.raw is not None and isinstance(self.generator, TransformersGenerator):
             tokenizer, _ = self.generator.load()
             fields["tokens"] = len(tokenizer(recorder.raw, add_special_tokens=False)["input_ids"])
@@ -189,8 +211,9 @@ class Asker:
         }
 
     def _served(self, item: Item, recorder: Recorder) -> dict[str, Any]:
-        answer = self._assistant(recorder).answer_with(item.card.question, self._sampling())
-        _, judged = self.worlds.retriever.judged(item.card.question)
+        served = self._assistant(recorder)
+        answer = served.answer_with(item.card.question, self._sampling())
+        judged = served.judged or self.worlds.retriever.judged(item.card.question)[1]
         ranked = self.worlds.retriever.hits(item.card.question, 10)
         said = tuple(
             Said(text=s.text, citations=tuple(n - 1 for n in s.citations), support=s.support)
@@ -215,14 +238,14 @@ class Asker:
             "first_token_ms": answer.timings_ms.get("first_token"),
         }
 
-    def _assistant(self, recorder: Recorder) -> _Served:
+    def _assistant(self, generator: Generator) -> _Served:
         settings = Settings(
             profile="embedded",
             index=None,
             top_k=self.config.top_k,
             prompt_cards=self.config.prompt_cards,
         )
-        return _Served(self.worlds.retriever, recorder, settings, falls_back=False)
+        return _Served(self.worlds.retriever, generator, settings, falls_back=False)
 
     def _prompt(self, item: Item) -> Prompt:
         """What the generator would have read, for a question that it was not asked."""
@@ -257,14 +280,31 @@ class Asker:
         """What the generator is asked for an item; None where the assistant refuses before."""
         if not uses_cards(self.system):
             return self._prompt(item)
-        silent = Recorder(self.generator, {})
-        with self._entered(item):
-            self._assistant(silent).answer_with(item.card.question, self._sampling())
-        return silent.prompt
+        served = self._assistant(_Stopper(self.generator))
+        try:
+            with self._entered(item):
+                served.answer_with(item.card.question, self._sampling())
+        except _ReachedError as asked:
+            return asked.prompt
+        return None
 
 
 class _Served(Assistant):
-    """The served assistant, asked with a stated sampling."""
+    """The served assistant, asked with a stated sampling; it notes what it judged."""
+
+    def __init__(self, *of: Any, **settings: Any) -> None:
+        super().__init__(*of, **settings)
+        self._judgements: list[Judgement] = []  # one list, which the copy that answers shares
+
+    @property
+    def judged(self) -> Judgement | None:
+        """The judgement of the last question; None if it was answered without the cards."""
+        return self._judgements[-1] if self._judgements else None
+
+    def _retrieve(self, question: str, earlier: Sequence[str]) -> tuple[str, list[Hit], Judgement]:
+        found = super()._retrieve(question, earlier)
+        self._judgements.append(found[2])
+        return found
 
     def answer_with(self, question: str, sampling: Sampling) -> Answer:
         return [*self.stream(question, sampling=sampling)][-1]

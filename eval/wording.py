@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from index.text import sentences, words
@@ -48,7 +48,12 @@ def corpus_bleu(predictions: list[str], references: list[str]) -> float:
 
 def rouge(kind: str, prediction: str, reference: str) -> float:
     """F1 of "rouge1", "rouge2" or "rougeL" by rouge-score with stemming, 0 to 1."""
-    return float(_rouge().score(reference, prediction)[kind].fmeasure)
+    return float(_rouge_scores(prediction, reference)[kind].fmeasure)
+
+
+@lru_cache(maxsize=8192)  # three metrics read the scores of one pair
+def _rouge_scores(prediction: str, reference: str) -> Any:
+    return _rouge().score(reference, prediction)
 
 
 def length_ratio(prediction: str, reference: str) -> float | None:
