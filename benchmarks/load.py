@@ -42,6 +42,7 @@ class Count:
 
     answers: list[float] = field(default_factory=list)  # from the accepted question to its end
     places: list[float] = field(default_factory=list)  # to the place in the queue, or the refusal
+    accepted: int = 0  # put into the queue
     refused: int = 0  # asked again a little later
     lost: int = 0
     mixed: int = 0
@@ -122,6 +123,7 @@ class Client:
                 await asyncio.sleep(random.uniform(0.1, 0.5))
                 continue
             reply.raise_for_status()
+            count.accepted += 1
             return await self._listen(reply.json()["event_id"], began, count)
 
     async def _listen(self, event: str, began: float, count: Count) -> Any:
@@ -213,10 +215,9 @@ async def farewell(server: Server, users: int, questions: Sequence[str]) -> dict
             count = Count()
             try:
                 answer = await Client(http, function, number).ask(questions[number], count)
-            except httpx.ConnectError:
-                ends["refused"] += 1  # it had not begun to ask
             except httpx.HTTPError:
-                ends["lost"] += 1
+                # Where the server has taken nothing on, the client knows it at once.
+                ends["lost" if count.accepted else "refused"] += 1
             else:
                 kind = "lost" if answer is None else "told"
                 ends["answered" if isinstance(answer, dict) else kind] += 1
