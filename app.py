@@ -85,9 +85,10 @@ def main() -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     from index import cli
     from index.errors import ExpectedError
-    from ui import login, zerogpu
+    from ui import login, memory, zerogpu
     from ui.settings import listen, load_service_settings
 
+    memory.give_back()
     try:
         from assistant.settings import load_settings
 
