@@ -201,8 +201,7 @@ def starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     build_assistant(Settings(profile="embedded"))
     copy = tmp_path_factory.mktemp("starter")
-    for name in ("index/starter", "embedders"):
-        shutil.copytree(home() / name, copy / name)
+    shutil.copytree(home() / "index" / "starter", copy / "index" / "starter")
     return copy
 
 
