@@ -32,6 +32,7 @@ from ui.theme import THEME
 _HERE = Path(__file__).parent
 _ANSWER_SECONDS = 10  # answers under way get this long to end by themselves when the server stops
 _LAST_WORDS_SECONDS = 3  # open streams get this long to end
+_QUIET_SECONDS = 1.0  # without an answer under way, before connections are closed
 
 
 def service(
@@ -141,9 +142,13 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stops.close()
-        deadline = time.monotonic() + _ANSWER_SECONDS
-        while self._stops.under_way() and time.monotonic() < deadline and not self.force_exit:
+        now = busy = time.monotonic()
+        deadline = now + _ANSWER_SECONDS
+        # A moment of quiet: those in the queue are still to be told, and to open their streams.
+        while now < deadline and now - busy < _QUIET_SECONDS and not self.force_exit:
             await asyncio.sleep(0.05)
+            now = time.monotonic()
+            busy = now if self._stops.under_way() else busy
         self._stops.stop_all()
         await super().shutdown(sockets)
 
