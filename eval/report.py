@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from assistant import embedded
 from eval import examples, headline, plots
 from eval.findings import RIGHT_AT, Difference, Figure
 from eval.measures import BY_KEY, MEASURES
@@ -293,6 +294,9 @@ def _command(scores: Scores) -> str:
     config = scores.header.config
     parts = ["python -m eval run", f"--systems {','.join(config['systems'])}"]
     parts.append(f"--worlds {','.join(config['worlds'])}")
-    parts += [f"--{k} {config[k]}" for k in ("base", "adapter", "limit", "seed") if config.get(k)]
+    given = {k: config[k] for k in ("base", "adapter", "limit", "seed") if config.get(k)}
+    if (given.get("base"), given.get("adapter")) == (str(embedded.BASE), str(embedded.ADAPTER)):
+        del given["base"], given["adapter"]  # taken by default, wherever medcards lies
+    parts += [f"--{k} {value}" for k, value in given.items()]
     parts += [f"--max-new-tokens {config['max_new_tokens']}"]
     return " ".join(parts) + (" --protocol" if config.get("protocol") else "")

@@ -48,5 +48,13 @@ def test_threads_share_two_arenas() -> None:
 
 
 def test_another_malloc_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
+    asked: list[str] = []
+
+    class Musl:
+        def __getattr__(self, name: str) -> object:
+            asked.append(name)
+            raise AttributeError(name)
+
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: Musl())
     memory.give_back()
+    assert asked == ["mallopt"]

@@ -104,4 +104,5 @@ def test_importing_the_app_loads_nothing_heavy() -> None:
         "import sys, app; heavy = {'gradio', 'torch', 'transformers', 'faiss', 'llama_index'}; "
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False, timeout=60)
+    assert done.returncode == 0
