@@ -24,6 +24,7 @@ from starlette.routing import Mount
 from assistant.pipeline import Assistant
 from ui import report_panel, strings
 from ui.answering import Stops
+from ui.assets import Assets
 from ui.limits import Limits, Listeners, Rate
 from ui.own_deck import MAX_MEGABYTES
 from ui.page import Page, app_version
@@ -106,6 +107,7 @@ def service(
 
     mounted.add_middleware(Listeners, session_of=session_of, left=page.stops.leave)
     mounted.add_middleware(Limits, rate=rate, closing=lambda: page.stops.closing)
+    mounted.add_middleware(Assets)
     return mounted
 
 

@@ -69,7 +69,9 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        server = socket.socket(family, socket.SOCK_STREAM)
+        # Only a socket that names TCP gets TCP_NODELAY from asyncio: without it each answer over a
+        # kept connection waits some 40 ms for the other side's delayed acknowledgement.
+        server = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind((host, port))
     except OSError as error:
