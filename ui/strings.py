@@ -141,7 +141,7 @@ DONE = Text("Answer complete.", "Réponse terminée.")
 # An answer
 YOU_ASKED = Text("You asked", "Vous avez demandé")
 STATUS = {
-    "abstained": Text("Not in my cards", "Pas dans mes cartes"),
+    "abstained": Text("No answer in my cards", "Pas de réponse dans mes cartes"),
     "declined": Text("I cannot help with this", "Je ne peux pas aider pour cela"),
     "emergency": Text("Get help now", "Demandez de l'aide maintenant"),
 }

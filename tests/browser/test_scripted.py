@@ -85,7 +85,7 @@ def test_an_empty_question_asks_nothing(chat: Any, scripted: str) -> None:
 
 def test_refusal_shows_the_nearest_cards(chat: Any, scripted: str) -> None:
     turn = chat.open(scripted).ask("refuse this")
-    assert "Not in my cards" in turn.inner_text()
+    assert "No answer in my cards" in turn.inner_text()
     assert turn.locator(".mc-cards h3").inner_text() == "Nearest cards"
     assert turn.locator(".mc-card").count() == 2
 
