@@ -82,7 +82,8 @@ def main() -> int:
     """Serve the chat until interrupted; 2 when something outside has to be put right first."""
     started = time.perf_counter()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "faiss.loader"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     from index import cli
     from index.errors import ExpectedError
     from ui import login, memory, zerogpu

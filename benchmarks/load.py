@@ -99,8 +99,13 @@ class Client:
     def __init__(self, http: httpx.AsyncClient, function: int, number: int) -> None:
         self._http = http
         self._function = function
-        self._session = f"load{number}x{random.getrandbits(40):x}"
+        self._number = number
+        self.renew()
         self._from = {"x-forwarded-for": f"10.1.{number // 250}.{number % 250 + 1}"}
+
+    def renew(self) -> None:
+        """Be somebody who has just come: a session that the server does not know."""
+        self._session = f"load{self._number}x{random.getrandbits(40):x}"
 
     async def ask(self, question: str, count: Count) -> Any:
         """The answer as JSON; None where it was lost, and a text where an error was told."""
@@ -152,8 +157,18 @@ def fingerprint(answer: Any) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
-async def phase(url: str, users: int, questions: Sequence[str], expected: dict[str, str]) -> Count:
-    """Every question once, by so many users; what is not yet expected is learnt."""
+async def phase(
+    url: str,
+    users: int,
+    questions: Sequence[str],
+    expected: dict[str, str],
+    strangers: bool = False,
+) -> Count:
+    """Every question once, by so many users; what is not yet expected is learnt.
+
+    Args:
+        strangers: whether each question comes from somebody who was not here before.
+    """
     count = Count()
     waiting = list(questions)
     limits = httpx.Limits(max_connections=None)
@@ -164,6 +179,8 @@ async def phase(url: str, users: int, questions: Sequence[str], expected: dict[s
             client = Client(http, function, number)
             while waiting:
                 question = waiting.pop()
+                if strangers:
+                    client.renew()
                 try:
                     answer = await asyncio.wait_for(client.ask(question, count), SECONDS)
                 except (httpx.HTTPError, TimeoutError) as error:
@@ -241,6 +258,9 @@ def main() -> int:
     parser.add_argument("--users", type=int, nargs="+", default=[1, 10, 50])
     parser.add_argument("--requests", type=int, default=2000, help="of each phase of many users")
     parser.add_argument("--distinct", type=int, default=400, help="questions; one user asks each")
+    parser.add_argument(
+        "--strangers", action="store_true", help="each question from a new session, as of visitors"
+    )
     parser.add_argument("--url", help="a chat that runs already, on loopback")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
@@ -255,21 +275,29 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         server = None if arguments.url else Server(Path(folder), arguments.set)
         url = arguments.url or (server.url if server else "")
-        return run(url, server, arguments.users, questions, arguments.requests)
+        return run(
+            url, server, arguments.users, questions, arguments.requests, arguments.strangers
+        )
 
 
 def run(
-    url: str, server: Server | None, users: Sequence[int], questions: list[str], requests: int
+    url: str,
+    server: Server | None,
+    users: Sequence[int],
+    questions: list[str],
+    requests: int,
+    strangers: bool,
 ) -> int:
     """Warm up, then each phase; 1 where anything was lost, mixed up or a traceback."""
     expected: dict[str, str] = {}
-    asyncio.run(phase(url, max(users), (questions * WARM_UP)[:WARM_UP], {}))
+    asyncio.run(phase(url, max(users), (questions * WARM_UP)[:WARM_UP], {}, strangers))
     memory = [server.resident] if server else []
     bad = 0
     print("users requests answers/s  p50 s  p95 s  p99 s  refused  place p99/max s  lost mixed MB")
     for number in users:
         asked = questions if number == 1 else (questions * requests)[:requests]
-        count = asyncio.run(phase(url, number, random.sample(asked, len(asked)), expected))
+        mixed = random.sample(asked, len(asked))
+        count = asyncio.run(phase(url, number, mixed, expected, strangers))
         if server:
             memory.append(server.resident)
         p50, p95, p99 = (percentile(count.answers, share) for share in (0.5, 0.95, 0.99))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +73,7 @@ def foot(page: Page) -> None:
 def wire(page: Page, service: gr.HTML, chat: ChatParts, listing: list[Block]) -> None:
     """Restore the conversation when the page opens; renew every text when the language changes."""
 
-    def renewed(turns: list[Asked], lang: Lang, own: OwnDeck | None, deck: str) -> list[Any]:
+    def answered(turns: list[Asked], lang: Lang, own: OwnDeck | None, deck: str) -> list[Any]:
         return [
             earlier_html(
                 turns,
@@ -83,17 +83,27 @@ def wire(page: Page, service: gr.HTML, chat: ChatParts, listing: list[Block]) ->
             ),
             "",
             page.service_line(own, deck, lang),
-            *page.in_language(lang),
         ]
+
+    def renewed(turns: list[Asked], lang: Lang, own: OwnDeck | None, deck: str) -> list[Any]:
+        return [*answered(turns, lang, own, deck), *page.in_language(lang)]
+
+    def skipped(parts: Sequence[Block]) -> list[Any]:
+        return [gr.skip() for _ in parts]
 
     def opened(stored: object, kept: object, request: gr.Request) -> list[Any]:
         lang = _language(kept, request)
         choices = settings_panel.restored(kept, page)
-        updates = renewed(conversation.load(stored), lang, None, BUILT_IN)
-        listed = deck_panel.other_deck(page, None, BUILT_IN, lang) if lang != "en" else None
+        turns = conversation.load(stored)
+        if lang == "en":  # as the page was built
+            updates = [*answered(turns, lang, None, BUILT_IN), *skipped(page.localised)]
+            listed = skipped(listing)
+        else:
+            updates = renewed(turns, lang, None, BUILT_IN)
+            listed = deck_panel.other_deck(page, None, BUILT_IN, lang)
         return [
             *updates,
-            *(listed or [gr.skip()] * len(listing)),
+            *listed,
             gr.update(value=lang),
             *settings_panel.renewed(choices, page, lang),
         ]

@@ -20,6 +20,7 @@ BURST = 0.5  # of a minute's requests may come at once
 MAX_BODY = (MAX_MEGABYTES + 2) << 20  # bytes: a deck with what surrounds it in a form
 _CLIENTS = 10_000  # remembered at most; the one heard of the longest ago is forgotten
 _ELSEWHERE = re.compile(r"/(?:file|proxy)=\s*[a-z]+:/", re.IGNORECASE)
+_UNUSED = re.compile(r"/deep_link/?$")  # writes a file for each state of a page, without a bound
 _TOLD_BUSY = "the server is going down for a moment: ask again in a minute"
 
 
@@ -63,6 +64,9 @@ class Limits:
         if scope["type"] == "http" and _ELSEWHERE.search(scope["path"]):
             # Gradio would fetch it and hand it on: a way into the network that the server is in.
             await _refuse(send, 404, "expected a file of this page, got another address")
+            return
+        if scope["type"] == "http" and _UNUSED.search(scope["path"]):
+            await _refuse(send, 404, "this page has no links to its state: save the conversation")
             return
         if scope["type"] != "http" or scope["method"] not in ("POST", "PUT", "PATCH", "DELETE"):
             await self._app(scope, receive, send)

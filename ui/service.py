@@ -18,6 +18,7 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse
+from gradio.routes import App
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.routing import Mount
 
@@ -28,6 +29,7 @@ from ui.assets import Assets
 from ui.limits import Limits, Listeners, Rate
 from ui.own_deck import MAX_MEGABYTES
 from ui.page import Page, app_version
+from ui.sessions import keep_little
 from ui.theme import THEME
 
 _HERE = Path(__file__).parent
@@ -94,6 +96,8 @@ def service(
         favicon_path=str(_HERE / "icon.png"),
     )
 
+    keep_little(_page_of(mounted), demo)
+
     def session_of(scope: Any) -> str | None:
         """Whose answers a stream carries, if it is one."""
         path = scope["path"]
@@ -111,9 +115,16 @@ def service(
     return mounted
 
 
+def _page_of(mounted: FastAPI) -> App:
+    """Gradio's own application inside the service."""
+    page = next(route.app for route in mounted.routes if isinstance(route, Mount))
+    assert isinstance(page, App), f"Gradio mounts its App, not {type(page).__name__}"
+    return page
+
+
 def _is_in(mounted: FastAPI, request: Request) -> bool:
     """Whether a request comes from somebody who has logged in, by the cookies of Gradio's page."""
-    page: Any = next(route.app for route in mounted.routes if isinstance(route, Mount))
+    page = _page_of(mounted)
     names = (f"access-token-{page.cookie_id}", f"access-token-unsecure-{page.cookie_id}")
     return any(request.cookies.get(name) in page.tokens for name in names)
 

@@ -191,6 +191,12 @@ def test_the_service_fetches_nothing_for_others(http: httpx.Client) -> None:
     assert asked == []
 
 
+def test_no_page_can_be_written_to_disk(http: httpx.Client) -> None:
+    for path in ("/gradio_api/deep_link?session_hash=x", "/gradio_api/deep_link/"):
+        assert http.get(path).status_code == 404
+    assert "no links" in http.get("/gradio_api/deep_link?session_hash=x").text
+
+
 # --- Too much
 
 
