@@ -275,9 +275,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         server = None if arguments.url else Server(Path(folder), arguments.set)
         url = arguments.url or (server.url if server else "")
-        return run(
-            url, server, arguments.users, questions, arguments.requests, arguments.strangers
-        )
+        return run(url, server, arguments.users, questions, arguments.requests, arguments.strangers)
 
 
 def run(
