@@ -25,7 +25,7 @@ from ui.systems import OnDisk, Systems
 
 BUILT_IN = "built-in"
 OWN = "own"
-PLACE = "window.medcards.place(element);"  # tells the place in the queue
+PLACE = "window.medcards.place(element);"  # the script that tells the place in the queue
 COMPARING = "/compare"  # after a session's name in `stops`: its comparison, beside its answer
 STORAGE_SECRET = "medcards"  # hides nothing: fixed, so that a restart can read what it stored
 SESSION_SECONDS = 4 * 3600  # how long an own deck is kept for a page that says nothing
