@@ -58,8 +58,8 @@ class Answer:
 
     Every number in `text` and in `sentences` is the `n` of one of `sources`, and every source is
     cited. `nearby` holds the cards that were found but not cited: what a refusal offers instead.
-    `notice` is fixed text that stands before the answer: to ask a pharmacist about a dose, that the
-    cards may be about something else, that the model failed.
+    `notice` is fixed text that stands before the answer: to ask a pharmacist about a dose, what the
+    nearest card asks when it may be about something else, that the model failed.
     `danger` says what kind of emergency it is, where the status is `emergency`.
     Times are milliseconds since the question arrived.
     """

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -48,13 +49,14 @@ WITHOUT_SUBJECT = (
     "medicine or test that you mean."
 )
 UNSURE = (
-    "I am not sure that my cards answer this. What follows is from the nearest card and may be "
-    "about something else."
+    "I am not sure that my cards answer this. The nearest one asks \N{LEFT DOUBLE QUOTATION MARK}"
+    "{question}\N{RIGHT DOUBLE QUOTATION MARK}, so what follows may be about something else."
 )
 FAILED = "The language model could not answer this time; this is what the cards themselves say."
 CUT_OFF = "The language model broke off, so this answer may lack something; see the cards below."
 _NEARBY = 3
 _UNSURE = 0.25  # probability that the best card answers, below which an answer says so
+_QUOTED = 120  # characters of that card's question, at most
 _TURNS = 4  # earlier ones that the prompt may share cards with
 
 logger = logging.getLogger(__name__)
@@ -185,7 +187,8 @@ class Assistant:
             yield reply.fixed("abstained", text, nearby=nearby, confidence=confidence)
             return
         if confidence < _UNSURE:
-            reply.note(UNSURE)
+            asks = textwrap.shorten(hits[0].card.question, _QUOTED, placeholder="…")
+            reply.note(UNSURE.format(question=asks))
         cards, count = [hit.card for hit in hits], self.settings.prompt_cards
         if self.generator.grounded:  # it copies sentences, and sees to it which ones
             prompt = Prompt(reading, cards[:count])

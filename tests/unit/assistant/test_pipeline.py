@@ -121,7 +121,16 @@ def test_an_unsure_answer_says_so(confidence: float, unsure: bool) -> None:
     judged = Judgement(confidence, in_scope=True, covered=True)
     answer = assistant(judgement=judged).answer("What is gout?")
     assert answer.status == "answered"
-    assert (UNSURE in answer.notice) is unsure
+    assert answer.notice == (UNSURE.format(question="What is gout?") if unsure else "")
+
+
+def test_what_the_nearest_card_asks_is_quoted_in_short() -> None:
+    judged = Judgement(0.1, in_scope=True, covered=True)
+    long = make_card("What is gout, " + "and again " * 40 + "?", "Gout is a kind of arthritis.")
+    answer = assistant(cards=[long], judgement=judged).answer("What is gout?")
+    assert "What is gout, and again" in answer.notice
+    assert "…" in answer.notice
+    assert len(answer.notice) < len(UNSURE) + 125
 
 
 def test_extractive_answer_quotes_and_cites_the_best_card() -> None:
