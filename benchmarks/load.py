@@ -294,8 +294,8 @@ def run(
     print("users requests answers/s  p50 s  p95 s  p99 s  refused  place p99/max s  lost mixed MB")
     for number in users:
         asked = questions if number == 1 else (questions * requests)[:requests]
-        mixed = random.sample(asked, len(asked))
-        count = asyncio.run(phase(url, number, mixed, expected, strangers))
+        shuffled = random.sample(asked, len(asked))
+        count = asyncio.run(phase(url, number, shuffled, expected, strangers))
         if server:
             memory.append(server.resident)
         p50, p95, p99 = (percentile(count.answers, share) for share in (0.5, 0.95, 0.99))

@@ -78,8 +78,11 @@ class Assets:
         return whole
 
     def _name(self, path: str, size: int) -> None:
-        soon = time.monotonic() - self._page_sent < _LOADING_SECONDS
+        """Name a script of the page that is being loaded, if there is room."""
+        loading = time.monotonic() - self._page_sent < _LOADING_SECONDS
         link = f"<{path.lstrip('/')}>;rel=modulepreload"  # beside the page, wherever that is
-        named = ", ".join(filter(None, (self._named, link)))
-        if soon and path.endswith(".js") and size >= _SMALL and link not in self._named:
-            self._named = named if len(named) <= _MAX_NAMED else self._named
+        if not loading or not path.endswith(".js") or size < _SMALL or link in self._named:
+            return
+        named = f"{self._named}, {link}" if self._named else link
+        if len(named) <= _MAX_NAMED:
+            self._named = named

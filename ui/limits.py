@@ -19,8 +19,19 @@ from ui.own_deck import MAX_MEGABYTES
 BURST = 0.5  # of a minute's requests may come at once
 MAX_BODY = (MAX_MEGABYTES + 2) << 20  # bytes: a deck with what surrounds it in a form
 _CLIENTS = 10_000  # remembered at most; the one heard of the longest ago is forgotten
-_ELSEWHERE = re.compile(r"/(?:file|proxy)=\s*[a-z]+:/", re.IGNORECASE)
-_UNUSED = re.compile(r"/deep_link/?$")  # writes a file for each state of a page, without a bound
+# What Gradio offers and this page does not, with what a client is told.
+_CLOSED = (
+    # Gradio would fetch it and hand it on: a way into the network that the server is in.
+    (
+        re.compile(r"/(?:file|proxy)=\s*[a-z]+:/", re.IGNORECASE),
+        "expected a file of this page, got another address",
+    ),
+    # Writes a file for each state of a page, without a bound.
+    (
+        re.compile(r"/deep_link/?$"),
+        "this page has no links to its state: save the conversation",
+    ),
+)
 _TOLD_BUSY = "the server is going down for a moment: ask again in a minute"
 
 
@@ -61,13 +72,11 @@ class Limits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Only what changes or asks something is limited; pages, files and streams are not."""
-        if scope["type"] == "http" and _ELSEWHERE.search(scope["path"]):
-            # Gradio would fetch it and hand it on: a way into the network that the server is in.
-            await _refuse(send, 404, "expected a file of this page, got another address")
-            return
-        if scope["type"] == "http" and _UNUSED.search(scope["path"]):
-            await _refuse(send, 404, "this page has no links to its state: save the conversation")
-            return
+        if scope["type"] == "http":
+            for path, told in _CLOSED:
+                if path.search(scope["path"]):
+                    await _refuse(send, 404, told)
+                    return
         if scope["type"] != "http" or scope["method"] not in ("POST", "PUT", "PATCH", "DELETE"):
             await self._app(scope, receive, send)
             return
