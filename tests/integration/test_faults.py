@@ -174,7 +174,7 @@ tests = runpy.run_path(sys.argv[2])
 build.open_embedder = lambda name: tests["make_hash_embedder"](delay=float(sys.argv[3]))
 if int(sys.argv[4]):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]),) * 2)
-from index.__main__ import main
+from index.commands import main
 sys.exit(main(["build", "--deck", sys.argv[5], "--out", sys.argv[6]]))
 """
 

@@ -19,8 +19,8 @@ import pytest
 from filelock import FileLock
 
 from index import build, manifest, retrieve
-from index.__main__ import main
 from index.cards import Flashcard, make_card
+from index.commands import main
 from index.config import IndexConfig
 from index.embedder import Embedder
 from index.errors import EmbedderUnavailableError, IndexDamagedError, IndexMismatchError

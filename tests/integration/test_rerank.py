@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from index import retrieve
-from index.__main__ import main
 from index.cards import make_card
+from index.commands import main
 from index.config import IndexConfig
 from index.embedder import Embedder, open_embedder
 from index.errors import ExpectedError

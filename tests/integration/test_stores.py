@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from index import manifest
-from index.__main__ import main
 from index.build import build
+from index.commands import main
 from index.config import IndexConfig
 from index.errors import ExpectedError, IndexMissingError
 from index.retrieve import CardRetriever, open_index
