@@ -210,7 +210,8 @@ def _vectors(
 ) -> Vectors:
     dimension = embedder.record.dimension
     known = old | _read_journal(journal, dimension)
-    missing = [card for card in cards if _key(card) not in known]
+    keys = [_key(card) for card in cards]
+    missing = [card for card, key in zip(cards, keys, strict=True) if key not in known]
     if known and missing:
         logger.info(
             "%s of %s cards are embedded already",
@@ -233,7 +234,7 @@ def _vectors(
             file.flush()
             os.fsync(file.fileno())
             bar.update(len(chunk))
-    return np.stack([known[_key(card)] for card in cards])
+    return np.stack([known[key] for key in keys])
 
 
 def _embedded(

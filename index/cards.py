@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
-from index.text import clean, fold
+from index.text import clean, fold_clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,11 @@ class Flashcard:
 
 def card_id(question: str, answer: str) -> str:
     """16 hexadecimal digits of the SHA-256 of the folded question and answer."""
-    key = f"{fold(question)}\x1f{fold(answer)}"
+    return _id_of_clean(clean(question), clean(answer))
+
+
+def _id_of_clean(question: str, answer: str) -> str:
+    key = f"{fold_clean(question)}\x1f{fold_clean(answer)}"
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
@@ -54,7 +58,7 @@ def make_card(
     question, answer = clean(question), clean(answer)
     link = clean(url) if url else ""
     return Flashcard(
-        id=card_id(question, answer),
+        id=_id_of_clean(question, answer),
         question=question,
         answer=answer,
         topic=clean(topic) or None if topic else None,

@@ -70,7 +70,11 @@ def _few_marks(text: str) -> str:
 
 def fold(text: str) -> str:
     """Text as it is compared: compatibility forms and case folded, curly quotes made straight."""
-    text = clean(text)
+    return fold_clean(clean(text))
+
+
+def fold_clean(text: str) -> str:
+    """`fold` of a text that is `clean` already."""
     if text.isascii():
         return text.lower()
     folded = unicodedata.normalize("NFKC", text).casefold()
@@ -79,6 +83,8 @@ def fold(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words and numbers of a text, folded, in order."""
+    if text.isascii():  # here folding changes only capitals, spaces and controls
+        return _WORD.findall(text.lower())
     return _WORD.findall(fold(text))
 
 
