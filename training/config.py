@@ -29,6 +29,7 @@ class RowsConfig(BaseModel):
     absent: Share = 0.2  # retrieved ones only; the target says that they do not cover it
     closed_book: Share = 0.2  # no cards
     cards: int = Field(3, ge=1, le=5)  # cards in a prompt: as many as are served
+    shuffled: Share = 0.3  # of the rows with cards: their order is drawn, not that of retrieval
     limit: int | None = Field(None, ge=0)  # training cards, drawn by seed; None: all
     validation_limit: int | None = Field(400, ge=0)
     max_tokens: int = Field(1024, ge=32)  # a row that is longer loses distractors, then is left out

@@ -2,7 +2,9 @@
 
 Retrieval-augmented fine-tuning (Zhang et al., 2024, https://arxiv.org/abs/2403.10131): some rows
 hold the question's own card among retrieved ones, some only cards that do not answer it, some
-none. Prompt and answer ids come from `assistant.prompts`, the same functions that serve.
+none. Prompt and answer ids come from `assistant.prompts`, the same functions that serve: the best
+card whole and first, of the others what bears on the question. A model that only ever saw the right
+card first would learn to copy the first card whatever it says, so in some rows the order is drawn.
 """
 
 from __future__ import annotations
@@ -13,7 +15,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from assistant.prompts import NOT_COVERED, Prompt, answer_ids, fence, prompt_ids, shorten
+from assistant.prompts import (
+    NOT_COVERED,
+    answer_ids,
+    fence,
+    grounded,
+    prompt_ids,
+    shorten,
+)
 from index.cards import Flashcard
 from index.similar import answer_shingles, jaccard, question_shingles
 from index.text import content_words
@@ -111,16 +120,20 @@ def make_rows(
     for card, kind in zip(cards, kinds(len(cards), config, seed), strict=True):
         done()
         chance = random.Random(f"{seed}:{card.id}")
-        others: list[Flashcard] = []
+        ranked: list[Flashcard] = []
         if kind != "closed_book":
             found = find(card.question, DEPTH)
-            others = [c for c in found if c.id in may_stand and c.id != card.id]
+            ranked = [c for c in found if c.id in may_stand or c.id == card.id]
+        if kind == "gold":
+            ranked = _with_own(card, ranked, config, chance)
         if kind == "absent":
-            others = [c for c in others if not may_answer(c, card)]
-            if not others:
+            ranked = [c for c in ranked if c.id != card.id and not may_answer(c, card)]
+            if not ranked:
                 made.left_out["no card that does not answer"] += 1
                 continue
-        row = _fitting(card, kind, others, tokenizer, config, chance)
+            if chance.random() < config.shuffled:
+                ranked = chance.sample(ranked[: config.cards], len(ranked[: config.cards]))
+        row = _fitting(card, kind, ranked, tokenizer, config)
         if row is None:
             made.left_out[f"longer than {config.max_tokens} tokens"] += 1
         else:
@@ -162,42 +175,48 @@ def dialogue_rows(cards: Sequence[Flashcard], tokenizer: Any, config: RowsConfig
     return made
 
 
+def _with_own(
+    card: Flashcard, ranked: Sequence[Flashcard], config: RowsConfig, chance: random.Random
+) -> list[Flashcard]:
+    """The cards of a prompt, the question's own where retrieval or chance puts it."""
+    others = [c for c in ranked if c.id != card.id][: config.cards - 1]
+    place = next((n for n, c in enumerate(ranked) if c.id == card.id), config.cards)
+    if place >= config.cards or chance.random() < config.shuffled:
+        chance.shuffle(others)
+        place = chance.randint(0, len(others))
+    return [*others[:place], card, *others[place:]]
+
+
 def _fitting(
-    card: Flashcard,
-    kind: Kind,
-    others: Sequence[Flashcard],
-    tokenizer: Any,
-    config: RowsConfig,
-    chance: random.Random,
+    card: Flashcard, kind: Kind, ranked: Sequence[Flashcard], tokenizer: Any, config: RowsConfig
 ) -> Row | None:
-    """The row with as many distractors as fit, or None if it is too long with the fewest."""
-    wanted = config.cards - 1 if kind == "gold" else config.cards
-    least = 1 if kind == "absent" else 0
-    for count in range(min(wanted, len(others)), least - 1, -1):
-        shown = list(others[:count])
-        if kind == "gold":
-            shown.append(card)
-        chance.shuffle(shown)
-        row = _row(card, kind, tuple(shown), tokenizer, config)
+    """The row with as many cards as fit, or None if it is too long with the fewest."""
+    left = list(ranked[: config.cards])
+    while True:
+        row = _row(card, kind, left, tokenizer, config)
         if len(row.prompt) + len(row.answer) <= config.max_tokens:
             return row
-    return None
+        others = [c for c in left if c.id != card.id]
+        if len(others) <= (1 if kind == "absent" else 0):
+            return None
+        left.remove(others[-1])
 
 
 def _row(
-    card: Flashcard,
-    kind: Kind,
-    shown: tuple[Flashcard, ...],
-    tokenizer: Any,
-    config: RowsConfig,
+    card: Flashcard, kind: Kind, ranked: Sequence[Flashcard], tokenizer: Any, config: RowsConfig
 ) -> Row:
+    cards: Sequence[Flashcard] = ()
+    answer = card.answer
     if config.template == "medcards":
-        prompt = prompt_ids(tokenizer, Prompt(card.question, shown))
-        # The prompt holds a card's answer only up to its word limit: a longer target would teach
-        # the model to go on from what it cannot see.
-        target = NOT_COVERED if kind == "absent" else shorten(fence(card.answer))
+        prompt = grounded(card.question, ranked, config.cards)
+        cards = prompt.cards
+        # The prompt holds less of an answer than the card: a longer target would teach the model
+        # to go on from what it cannot see.
+        answer = next((c.answer for c in cards if c.id == card.id), answer)
+        target = NOT_COVERED if kind == "absent" else shorten(fence(answer))
+        ids = prompt_ids(tokenizer, prompt)
     else:
-        prompt = template_ids(tokenizer, config.template, card.question)
-        target = fence(card.answer)
-    answer = answer_ids(tokenizer, target)
-    return Row(kind, card.question, target, shown, tuple(prompt), tuple(answer), card.id)
+        target = fence(answer)
+        ids = template_ids(tokenizer, config.template, card.question)
+    said = answer_ids(tokenizer, target)
+    return Row(kind, card.question, target, tuple(cards), tuple(ids), tuple(said), card.id)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from assistant.prompts import NOT_COVERED, Prompt, answer_ids, prompt_ids
+from assistant.prompts import NOT_COVERED, Prompt, answer_ids, grounded, prompt_ids
 from index.cards import Flashcard, make_card
 from index.config import SplitConfig
 from index.split import split_cards
@@ -46,18 +46,44 @@ def test_the_kinds_come_in_the_configured_proportions(tokenizer: Any) -> None:
     assert order != sorted(order)
 
 
-def test_the_right_card_stands_anywhere_among_retrieved_ones(tokenizer: Any) -> None:
-    rows = [row for row in build(tokenizer).rows if row.kind == "gold"]
+def test_the_right_card_stands_anywhere_where_the_order_is_drawn(tokenizer: Any) -> None:
+    rows = [row for row in build(tokenizer, shuffled=1).rows if row.kind == "gold"]
     places = Counter([c.question for c in row.cards].index(row.question) for row in rows)
     assert set(places) == {0, 1, 2}
     assert max(places.values()) < len(rows) * 0.6
     for row in rows:
         assert len(row.cards) == 3
         others = [c for c in row.cards if c.question != row.question]
-        found = by_words(row.question, 16)
-        assert all(c in found for c in others)
-        gold = next(c for c in row.cards if c.question == row.question)
-        assert row.target == gold.answer
+        assert {c.id for c in others} <= {c.id for c in by_words(row.question, 16)}
+
+
+def test_cards_stand_as_they_are_served(tokenizer: Any) -> None:
+    for row in build(tokenizer, shuffled=0).rows:
+        if row.kind == "gold":
+            served = grounded(row.question, by_words(row.question, 16), 3)
+            assert row.cards == tuple(served.cards)
+
+
+def test_the_answer_to_learn_is_what_the_prompt_holds_of_the_card(tokenizer: Any) -> None:
+    long = [
+        make_card(c.question, f"{c.answer} Also unlike{n}. Further another{n}.")
+        for n, c in enumerate(CARDS)
+    ]
+
+    def find(question: str, depth: int) -> Sequence[Flashcard]:
+        wanted = set(content_words(question))
+        return sorted(long, key=lambda c: -len(wanted & set(content_words(c.text))))[:depth]
+
+    config = RowsConfig(gold=1, absent=0, closed_book=0, shuffled=1)
+    made = make_rows(long, long, find, tokenizer, config, 1)
+    answers = {card.question: card.answer for card in long}
+    firsts = 0
+    for row in made.rows:
+        shown = next(c for c in row.cards if c.question == row.question)
+        assert row.target == shown.answer
+        firsts += row.target == answers[row.question]
+        assert (row.target == answers[row.question]) == (row.cards[0] == shown)
+    assert 0 < firsts < len(made.rows)
 
 
 def test_an_absent_row_says_that_the_cards_do_not_cover_it(tokenizer: Any) -> None:
