@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     train = commands.add_parser("train", help="token file -> model, resumable")
     train.add_argument("--data", type=Path, required=True)
     train.add_argument("--out", type=Path, required=True)
-    train.add_argument("--start", type=Path, help="folder of an earlier run to go on from")
+    train.add_argument("--start", type=Path, help="earlier run, or its model, to go on from")
     train.add_argument("--steps", type=int, default=2000)
     train.add_argument("--minutes", type=float, default=25.0)
     for name in Shape.model_fields:

@@ -24,7 +24,7 @@ from training.precision import copy_weights, move_gradients, reader_of
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT, LOG, MODEL = "checkpoint.pt", "log.csv", "model"
+CHECKPOINT, LOG, MODEL, RECORD = "checkpoint.pt", "log.csv", "model", "pretraining.json"
 _SHARD = "15MB"  # of the saved weights
 _COLUMNS = (
     "step", "tokens", "seconds", "learning_rate", "loss", "valid_answer", "valid_first",
@@ -55,7 +55,7 @@ def train(
     before the steps, the checkpoint is all there is: call again to go on.
 
     Raises:
-        ExpectedError: no rows, or a checkpoint of another run.
+        ExpectedError: no rows, a checkpoint of another run, or nothing to start from.
     """
     import torch
     from transformers import AutoTokenizer
@@ -63,18 +63,17 @@ def train(
     rows, record = token_files.read(data)
     tokenizer = AutoTokenizer.from_pretrained(data / "tokenizer")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    begun = torch.load(start / CHECKPOINT, map_location="cpu", weights_only=True) if start else None
+    begun, weights = _begun(start, tokenizer) if start else (None, None)
     torch.manual_seed(seed)
     model = fresh(shape, tokenizer, seed).to(device)  # fp32, what the optimizer changes
-    if begun:
-        model.load_state_dict(begun["model"])
+    if weights:
+        model.load_state_dict(weights)
     compute = reader_of(model)  # reads and is read from
     optimizer = _optimizer(model, schedule)
     out.mkdir(parents=True, exist_ok=True)
     identity = {
         "rows": record["sha256"], "shape": shape.model_dump(), "schedule": schedule.model_dump(),
-        "seed": seed,
-        "start": {**begun["identity"], "steps": begun["at"][0]} if begun else None,
+        "seed": seed, "start": begun,
     }  # fmt: skip
     done, seen, spent = _resume(out, identity, model, optimizer)
     held = range(len(rows) - schedule.validation_rows, len(rows))
@@ -134,8 +133,33 @@ def train(
     model.to(torch.bfloat16).save_pretrained(folder, max_shard_size=_SHARD)
     tokenizer.save_pretrained(folder)
     facts = {**identity, "steps": done, "of": budget.steps, "tokens": seen, "data": record}
-    (folder / "pretraining.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    (folder / RECORD).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return folder
+
+
+def _begun(start: Path, tokenizer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What an earlier run was, and its weights: its last checkpoint's, or its model's."""
+    import torch
+    from transformers import AutoTokenizer, LlamaForCausalLM
+
+    if (start / CHECKPOINT).exists():
+        state = torch.load(start / CHECKPOINT, map_location="cpu", weights_only=True)
+        return {**state["identity"], "steps": state["at"][0]}, state["model"]
+    record = start / RECORD
+    if not record.exists():
+        raise ExpectedError(
+            f"expected a {CHECKPOINT} or a model with its {RECORD} in {str(start)!r}, found "
+            "neither: --start takes the --out of an earlier run or the model that it wrote"
+        )
+    if AutoTokenizer.from_pretrained(start).get_vocab() != tokenizer.get_vocab():
+        raise ExpectedError(
+            f"the model in {str(start)!r} has another tokenizer than the token file: 'prepare' it "
+            "from the same corpora and indexes"
+        )
+    facts = json.loads(record.read_text(encoding="utf-8"))
+    model = LlamaForCausalLM.from_pretrained(start, dtype=torch.float32)
+    kept = ("rows", "shape", "schedule", "seed", "start", "steps")
+    return {name: facts[name] for name in kept}, model.state_dict()
 
 
 def fresh(shape: Shape, tokenizer: Any, seed: int) -> Any:

@@ -194,3 +194,29 @@ def test_an_interrupted_training_ends_as_an_unbroken_one(data: Path, tmp_path: P
     assert facts["steps"] == 3
     with pytest.raises(ExpectedError, match="of another run"):
         train(data, tmp_path / "whole", SHAPE, SCHEDULE, Budget(3, 60), seed=1)
+
+
+def test_training_goes_on_from_a_run_or_from_the_model_that_it_wrote(
+    data: Path, tokenizer: Any, tmp_path: Path
+) -> None:
+    from transformers import LlamaForCausalLM
+
+    def weights(folder: Path) -> dict[str, torch.Tensor]:
+        model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        found: dict[str, torch.Tensor] = model.state_dict()
+        return found
+
+    first = train(data, tmp_path / "first", SHAPE, SCHEDULE, Budget(3, 60), seed=0)
+    for name, start in (("run", tmp_path / "first"), ("model", first)):
+        out = tmp_path / name
+        nothing = train(data, out, SHAPE, SCHEDULE, Budget(2, 0), seed=1, start=start)
+        assert all(torch.equal(w, weights(first)[key]) for key, w in weights(nothing).items())
+        further = train(data, out, SHAPE, SCHEDULE, Budget(2, 60), seed=1, start=start)
+        assert not all(torch.equal(w, weights(first)[key]) for key, w in weights(further).items())
+        assert json.loads((further / "pretraining.json").read_text())["start"]["steps"] == 3
+    with pytest.raises(ExpectedError, match="found neither"):
+        train(data, tmp_path / "none", SHAPE, SCHEDULE, Budget(2, 60), seed=1, start=data)
+    other = train_tokenizer(["other words of another corpus"] * 9, SHAPE.vocabulary, SHAPE.context)
+    other.save_pretrained(first)
+    with pytest.raises(ExpectedError, match="another tokenizer"):
+        train(data, tmp_path / "other", SHAPE, SCHEDULE, Budget(2, 60), seed=1, start=first)
