@@ -16,7 +16,7 @@ from index.store import Store
 # Weight of BM25 against the cosine. A convex combination of scores rather than of ranks (Bruch et
 # al., 2023, https://doi.org/10.1145/3596512): equal-weight reciprocal-rank fusion lowers nDCG@10
 # below the dense part alone, a small share of the lexical score raises it (docs/benchmarks.md).
-LEXICAL_WEIGHT = 0.1
+LEXICAL_WEIGHT = 0.05
 CANDIDATES = 64
 
 
