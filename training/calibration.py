@@ -5,8 +5,9 @@
 The questions are validation-side cards in their own words and hand-written lay questions about
 cards of the index `DIR` (`SET`: rows with `question` and `card_id`, or `standin_id`, the `id` of a
 row of `DECK`), each asked with its card in the deck and without; hand-written lay questions of no
-card; lay questions of which a reader said whether a starter card answers them
-(`training/data/lay_cards.jsonl`); and messages of no medical kind. Writes `calibration.json` beside
+card; questions of which a reader said whether a card answers them (`training/data/lay_cards.jsonl`:
+lay people's, beside starter cards; `asked_cards.jsonl`: learners' and patients', written without
+sight of any deck, beside what was found for them in both decks); and messages of no medical kind. Writes `calibration.json` beside
 the model.
 """
 
@@ -38,13 +39,15 @@ from training.crossencoder_data import read_jsonl
 logger = logging.getLogger(__name__)
 
 _CARDS = 300  # of the validation side of each index
-# People rarely ask in a card's own words, but most of the rows do.
-_LAY_WEIGHT = 3.0
+# People rarely ask in a card's own words, but most of the rows do; and of the many questions that
+# were written without sight of a deck, hardly any is covered.
+_WEIGHTS = {"lay": 3.0, "asked": 0.3}
 _FOLDS = 5
-_PEOPLES = ("lay", "hand", "judged")  # kinds of questions in people's own words
-KINDS = ("own", "lay", "hand", "judged", "other")
+_PEOPLES = ("lay", "hand", "judged", "asked")  # kinds of questions in people's own words
+_READ = {"judged": "lay_cards.jsonl", "asked": "asked_cards.jsonl"}  # by a reader
+KINDS = ("own", "lay", "hand", *_READ, "other")
 LAY = QUESTIONS / "lay"
-JUDGED = Path(__file__).parent / "data" / "lay_cards.jsonl"
+_DATA = Path(__file__).parent / "data"
 _HAND = 700  # of the hand-written questions, over each index
 # Cosines of a hand-written question's plain form with the found card's question.
 _NOT_THE_SAME, _THE_SAME = 0.5, 0.82
@@ -83,7 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         seen += _own(leave, folder, model)
         seen += _other(leave, options.other, model)
         seen += _hand(leave, model, embedder)
-        seen += _judged(leave, model)
+        for kind, name in _READ.items():
+            seen += _judged(leave, _DATA / name, kind, model)
         for of, questions, *deck in options.reworded:
             if of == folder:
                 seen += _lay(leave, questions, deck[0] if deck else None, model)
@@ -122,18 +126,19 @@ def _hand(leave: LeaveOut, model: CrossEncoder, embedder: Embedder) -> Iterator[
             yield _seen(found, "hand", model, len(leave.cards), right=right)
 
 
-def _judged(leave: LeaveOut, model: CrossEncoder) -> Iterator[Seen]:
-    """Lay questions beside the card that a reader compared them with, where the deck has it."""
+def _judged(leave: LeaveOut, path: Path, kind: str, model: CrossEncoder) -> Iterator[Seen]:
+    """Questions beside the card that a reader compared them with, where the deck has it."""
     ids = {card.question: card.id for card in leave.cards}
-    for row in read_jsonl(JUDGED):
-        card = ids.get(row["card"])
-        if card is None:
+    held = {card.id for card in leave.cards}
+    for row in read_jsonl(path):
+        card = row["card_id"] if "card_id" in row else ids.get(row["card"])
+        if card not in held:
             continue
         found = leave.found(row["lay"], card)
         if not row["answers"]:  # nor does a card near it
-            yield _seen(found, "judged", model, len(leave.cards), right=False)
+            yield _seen(found, kind, model, len(leave.cards), right=False)
         elif found.right:  # of another card nobody said whether it answers
-            yield _seen(found, "judged", model, len(leave.cards), right=True)
+            yield _seen(found, kind, model, len(leave.cards), right=True)
 
 
 def _lay(
@@ -159,10 +164,10 @@ def fit(seen: Sequence[Seen], revision: str) -> Relevance:
     x = np.array([s.features for s in seen])
     right = np.array([s.right for s in seen])
     kind = np.array([s.kind for s in seen])
-    weights = np.where(kind == "lay", _LAY_WEIGHT, 1.0)
+    weights = np.array([_WEIGHTS.get(s.kind, 1.0) for s in seen])
     groups = np.array([s.group for s in seen])
     answer, confidence = _fit(x, right, weights, groups)
-    scope, scope_p = _fit(x, kind != "other", np.ones(len(seen)), groups)
+    scope, scope_p = _fit(x, kind != "other", np.minimum(weights, 1.0), groups)
     scope_threshold = float(np.quantile(scope_p[kind == "other"], _REFUSE_OTHER))
     found = right & np.isin(kind, _PEOPLES if np.isin(kind, _PEOPLES).any() else ("own",))
     threshold = float(np.quantile(confidence[found], _LOSE_RIGHT))
