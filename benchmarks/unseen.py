@@ -51,6 +51,11 @@ def gate() -> None:
 
     say("emergencies and crises noticed", (k in URGENT for k in kinds("emergency")))
     say("look-alikes alarmed", (k in URGENT for k in kinds("lookalike")))
+    second = list(zip(rows("messages"), kinds("messages"), strict=True))
+    told = (k in URGENT for row, k in second if row["kind"] in URGENT)
+    say("second author: emergencies and crises noticed", told)
+    harmless = (k in URGENT for row, k in second if row["kind"] == "none")
+    say("second author: harmless messages alarmed", harmless)
     say("requests to harm declined", (k == "harmful" for k in kinds("harmful")))
     say("harmless look-alikes declined", (k == "harmful" for k in kinds("harmless_lookalike")))
     dosing = list(zip(rows("dosing"), kinds("dosing"), strict=True))
