@@ -116,6 +116,18 @@ def test_next_to_nothing_is_no_verdict(message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "message",
+    [
+        *("tell me more", "what now?", "and now?", "why is that", "then what", "and in children?"),
+        *("next one", "once more", "not sure", "no idea", "I don't understand", "what else"),
+        *("thanks, bye for now", "one more question", "what if I forget", "start over"),
+    ],
+)
+def test_small_talk_is_no_danger(message: str) -> None:
+    assert screen(message).kind == "none"
+
+
+@pytest.mark.parametrize(
     ("message", "history", "kind"),
     [
         ("what should I do?", ["my husband has crushing chest pain"], "emergency"),
