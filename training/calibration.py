@@ -7,8 +7,8 @@ cards of the index `DIR` (`SET`: rows with `question` and `card_id`, or `standin
 row of `DECK`), each asked with its card in the deck and without; hand-written lay questions of no
 card; questions of which a reader said whether a card answers them (`training/data/lay_cards.jsonl`:
 lay people's, beside starter cards; `asked_cards.jsonl`: learners' and patients', written without
-sight of any deck, beside what was found for them in both decks); and messages of no medical kind. Writes `calibration.json` beside
-the model.
+sight of any deck, beside what was found for them in both decks); and messages of no medical kind.
+Writes `calibration.json` beside the model.
 """
 
 from __future__ import annotations
