@@ -23,7 +23,7 @@ from index.paths import REPOSITORY, home
 
 logger = logging.getLogger(__name__)
 
-_WRITER = 1  # changes when files of an older writer must be made again
+_WRITER = 2  # changes when files of an older writer must be made again
 _SPARE = 1 << 28  # bytes that stay free on the disk
 
 

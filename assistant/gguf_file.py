@@ -22,6 +22,9 @@ KINDS = {
     "q8_0": (gguf.GGMLQuantizationType.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
     "q4_0": (gguf.GGMLQuantizationType.Q4_0, gguf.LlamaFileType.MOSTLY_Q4_0),
 }
+# Parameters below which attention stays in 16 bit: what it points at decides what is copied, and in
+# so small a model it costs a few megabytes.
+_SMALL = 100_000_000
 _PRE_TOKENIZER_LLAMA3 = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"  # the start of Llama 3's splitting pattern
 
 
@@ -78,6 +81,7 @@ def _write_weights(writer: gguf.GGUFWriter, model: Any, kind: str) -> None:
     config = model.config
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
     tied = config.tie_word_embeddings
+    small = sum(tensor.numel() for tensor in model.parameters()) < _SMALL
     for name, tensor in model.state_dict().items():
         if tied and name == "lm_head.weight":
             continue  # llama.cpp takes the embedding where there is no output layer
@@ -89,7 +93,7 @@ def _write_weights(writer: gguf.GGUFWriter, model: Any, kind: str) -> None:
             array = permuted(array, config.num_attention_heads)
         elif name.endswith(("k_proj.weight", "k_proj.bias")):
             array = permuted(array, config.num_key_value_heads)
-        stored = _storage(array, kind)
+        stored = _storage(array, "f16" if small and ".self_attn." in name else kind)
         writer.add_tensor(new, gguf.quants.quantize(array, stored), raw_dtype=stored)
 
 
