@@ -24,7 +24,6 @@ from assistant.safety import encoder
 from assistant.safety.frames import Frames
 from assistant.safety.phrases import Tagged
 from assistant.safety.rulebook import Kind, read_bytes
-from index.text import STOPWORDS
 
 CLASSES: tuple[Kind, ...] = (
     "none", "emergency", "self_harm", "abuse", "poisoning", "dosing", "harmful",
@@ -114,13 +113,9 @@ class Opinion:
 
 
 def judge(message: str, tagged: Tagged, frames: Frames, fired: Collection[Kind]) -> Opinion | None:
-    """Weigh the opinions on `message` with the rules that fired.
-
-    None if it is too short or too long, or holds function words alone ("tell me more"): of what
-    that is about the opinions know nothing, and what stands in the history is another's to judge.
-    """
+    """Weigh the opinions on `message` with the rules that fired; None if too short or too long."""
     words = tagged.text.words
-    if not _SHORTEST <= len(words) <= _LONGEST or STOPWORDS.issuperset(words):
+    if not _SHORTEST <= len(words) <= _LONGEST:
         return None
     model = load()
     read = ready().encode(" ".join(words) if _DISGUISED.search(message) else message)

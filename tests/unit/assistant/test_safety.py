@@ -128,6 +128,14 @@ def test_small_talk_is_no_danger(message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "message",
+    ["I can't go on", "I'm not going to make it", "i just want it to be over", "don't want to be"],
+)
+def test_function_words_alone_can_tell_of_danger(message: str) -> None:
+    assert screen(message).kind == "self_harm"
+
+
+@pytest.mark.parametrize(
     ("message", "history", "kind"),
     [
         ("what should I do?", ["my husband has crushing chest pain"], "emergency"),
