@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 QUESTION = "What are common triggers of asthma?"
-STREAMED = "What does jaundice mean, and what causes it?"  # the small Llama says three sentences
+STREAMED = "What causes color blindness?"  # the small Llama says three sentences
 
 
 @pytest.fixture
@@ -279,7 +279,7 @@ def test_the_small_llama_streams_stops_and_is_asked_again(page: Any) -> None:
     assert turn.locator(".mc-sentence").count() >= early
     assert page.page.locator(".mc-turn").count() == 2
     seen = page.page.evaluate("window.seen")
-    assert seen, "nothing was shown before the answer was whole"
+    assert len(seen) >= 2, "it came at once"
     assert "(llama.cpp)" in turn.locator(".mc-how").text_content()
 
 
