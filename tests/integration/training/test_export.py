@@ -9,10 +9,12 @@ from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
+import gguf
 import numpy as np
 import pytest
 
 from assistant import gguf_file
+from assistant.conversion import convert
 from assistant.generator import Sampling
 from assistant.transformers_generator import TransformersGenerator
 from index.errors import ExpectedError
@@ -93,6 +95,23 @@ def test_a_gguf_says_what_the_adapter_says(
     assert report.log_probability <= parity.TOLERANCE[kind]
     if kind == "f16":
         assert report.same_text == report.prompts
+
+
+def test_a_small_model_keeps_its_attention_in_16_bit(
+    quantisable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kinds(name: str) -> dict[str, set[str]]:
+        convert(quantisable, "q8_0", tmp_path / name)
+        found: dict[str, set[str]] = {"attn": set(), "ffn": set()}
+        for tensor in gguf.GGUFReader(tmp_path / name).tensors:
+            part = tensor.name.split(".")[-2].split("_")[0]
+            if part in found and "norm" not in tensor.name:
+                found[part].add(tensor.tensor_type.name)
+        return found
+
+    assert kinds("small.gguf") == {"attn": {"F16"}, "ffn": {"Q8_0"}}
+    monkeypatch.setattr(gguf_file, "_SMALL", 1)
+    assert kinds("large.gguf") == {"attn": {"Q8_0"}, "ffn": {"Q8_0"}}
 
 
 def test_a_wrong_gguf_is_found_and_removed(
