@@ -43,9 +43,9 @@ _CARDS = 300  # of the validation side of each index
 # were written without sight of a deck, hardly any is covered.
 _WEIGHTS = {"lay": 3.0, "asked": 0.3}
 _FOLDS = 5
-_PEOPLES = ("lay", "hand", "judged", "asked")  # kinds of questions in people's own words
 _READ = {"judged": "lay_cards.jsonl", "asked": "asked_cards.jsonl"}  # by a reader
-KINDS = ("own", "lay", "hand", *_READ, "other")
+_PEOPLES = ("lay", "hand", *_READ)  # kinds of questions in people's own words
+KINDS = ("own", *_PEOPLES, "other")
 LAY = QUESTIONS / "lay"
 _DATA = Path(__file__).parent / "data"
 _HAND = 700  # of the hand-written questions, over each index

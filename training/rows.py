@@ -15,14 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from assistant.prompts import (
-    NOT_COVERED,
-    answer_ids,
-    fence,
-    grounded,
-    prompt_ids,
-    shorten,
-)
+from assistant.prompts import NOT_COVERED, answer_ids, fence, grounded, prompt_ids, shorten
 from index.cards import Flashcard
 from index.similar import answer_shingles, jaccard, question_shingles
 from index.text import content_words
