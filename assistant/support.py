@@ -1,8 +1,8 @@
 """Whether the cards hold a sentence, and which of them: the citations of an answer.
 
 A sentence that stands in a card word for word is held. Any other is compared with each card by
-its words (`support_literal`, rules) and by what they mean in their context (`support_features`),
-and fitted trees weigh both (`support_judge`). What trees may not outvote stands here: a number
+its words (`support_literal`, rules) and by what they mean in their context (`support_features`,
+`support_reader`), and `support_judge` weighs it all. What it may not outvote stands here: a number
 that the card does not have, a lost or added negation, markup, and letters of another script.
 """
 
@@ -13,12 +13,13 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from assistant import support_judge
+from assistant import support_judge, support_reader
 from assistant import support_literal as literal
 from assistant.support_align import read_page
 from assistant.support_facts import read
 from assistant.support_features import Reading, features, plain_letters, read_beside
-from assistant.support_numbers import short_units
+from assistant.support_numbers import same_share, shares_in_words, short_units
+from assistant.support_reader import token_pair
 from assistant.support_rules import equal_numbers, extra_clause, plain_flip
 from index import token_vectors
 from index.cards import Flashcard
@@ -72,7 +73,8 @@ def check(sentence: str, cards: Sequence[Flashcard]) -> Support:
 
 
 def _judged(reading: Reading) -> float:
-    return support_judge.shipped().probability(features(reading))
+    read = support_reader.shipped().logit(token_pair(reading))
+    return support_judge.shipped().probability(features(reading), read)
 
 
 def _unreadable(sentence: str) -> str | None:
@@ -96,8 +98,11 @@ def refuted(sentence: str, card: Flashcard) -> str | None:
             return f'"{character}" is a letter that the card does not have'
     facts, page = read(text), read_page(card.question, card.answer)
     theirs = [n for known in (*page.answers, page.question) for n in known.numbers]
+    theirs += shares_in_words(card.text)
     for number in facts.numbers:
         written = any(c.isdigit() for c in number.text)
-        if written and not any(equal_numbers(number, other) for other in theirs):
+        if written and not any(
+            equal_numbers(number, other) or same_share(number, other) for other in theirs
+        ):
             return f"number {number.text} is not in the card"
     return plain_flip(facts, page) or extra_clause(facts, page, facts)

@@ -62,7 +62,8 @@ class Reading:
     vectors: list[TextVectors]  # of the card's sentences
     likeness: list[Matrix]  # (tokens of the sentence, tokens of a card's sentence) each
     asked: Matrix  # (tokens of the sentence,): likeness with the question's nearest token
-    whole: Matrix  # the sentence's vector
+    mine: TextVectors  # the sentence's vectors
+    question: TextVectors  # those of the card's question
 
     @property
     def closeness(self) -> float:
@@ -84,15 +85,24 @@ def read_beside(sentence: str, cards: Sequence[Flashcard], encoder: TokenEncoder
     readings = []
     for card, own in zip(cards, parts, strict=True):
         vectors = [known[part] for part in own]
-        asked = (mine.tokens @ known[card.question].tokens.T).max(axis=1, initial=-1.0)
+        question = known[card.question]
+        asked = (mine.tokens @ question.tokens.T).max(axis=1, initial=-1.0)
         likeness = [mine.tokens @ v.tokens.T for v in vectors]
-        readings.append(Reading(text, card, spoken, own, vectors, likeness, asked, mine.whole))
+        readings.append(Reading(text, card, spoken, own, vectors, likeness, asked, mine, question))
     return readings
 
 
 def plain_letters(text: str) -> str:
-    """Text without the forms that show as the same letters: full width, ligatures, joiners."""
-    return unicodedata.normalize("NFKC", clean(text)).translate(_JOINERS)
+    """Text without the forms that show as the same letters: full width, ligatures, joiners.
+
+    Digits of other scripts become the common ones, which models have learnt to read.
+    """
+    plain = unicodedata.normalize("NFKC", clean(text)).translate(_JOINERS)
+    return plain if plain.isascii() else "".join(map(_common_digit, plain))
+
+
+def _common_digit(character: str) -> str:
+    return str(unicodedata.digit(character)) if character.isdecimal() else character
 
 
 def _content(text: str, vectors: TextVectors) -> list[_Spoken]:
@@ -148,7 +158,7 @@ def features(reading: Reading) -> list[float]:
         float(subject.min()),
         float(back.mean()) if back.size else 0.0,
         _lowest(back, 3) if back.size else 0.0,
-        float(reading.whole @ reading.vectors[here].whole),
+        float(reading.mine.whole @ reading.vectors[here].whole),
         *_same_words(reading, here),
     ]
 

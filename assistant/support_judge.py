@@ -1,4 +1,4 @@
-"""The probability that a card holds a sentence: boosted trees over `support_features`.
+"""The probability that a card holds a sentence, of fitted trees and the reader together.
 
 Fitted by training/support_judge.py on hand-written pairs; kept as JSON, so nothing is unpickled.
 """
@@ -37,15 +37,21 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The sum of the trees is a logit; a sentence is held from `threshold` on."""
+    """The sum of the trees is a logit, the reader's word another; a sum weighs the two.
+
+    A sentence is held from `threshold` on.
+    """
 
     start: float
     trees: tuple[Tree, ...]
+    weights: tuple[float, float, float]  # of the trees, of the reader, of neither
     threshold: float
 
-    def probability(self, row: Sequence[float]) -> float:
-        """Of the values of `NAMES`."""
-        return 1 / (1 + math.exp(-self.start - sum(tree(row) for tree in self.trees)))
+    def probability(self, row: Sequence[float], read: float) -> float:
+        """Of the values of `NAMES` and of the logit of `support_reader`."""
+        counted, heard, start = self.weights
+        logit = start + counted * (self.start + sum(tree(row) for tree in self.trees))
+        return 1 / (1 + math.exp(-logit - heard * read))
 
 
 def read_judge(path: Path = MODEL) -> Judge:
@@ -60,7 +66,7 @@ def read_judge(path: Path = MODEL) -> Judge:
             f"{path.name} was fitted on other features: run 'python -m training.support_judge'"
         )
     trees = tuple(Tree(**tree) for tree in content["trees"])
-    return Judge(content["start"], trees, content["threshold"])
+    return Judge(content["start"], trees, tuple(content["weights"]), content["threshold"])
 
 
 @cache

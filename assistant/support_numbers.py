@@ -63,6 +63,12 @@ NUMBER_WORDS = {
     "dozen": 12.0, "once": 1.0,
 }  # fmt: skip
 SCALES = {"hundred": 100.0, "thousand": 1000.0, "million": 1e6, "billion": 1e9}
+_ROUND = 0.11  # of a share
+_SHARES = (
+    (re.compile(r"\bhal(?:f|ves|ved|ving)\b", re.IGNORECASE), 50.0),
+    (re.compile(r"\ba third\b", re.IGNORECASE), 100 / 3),
+    (re.compile(r"\ba quarter\b", re.IGNORECASE), 25.0),
+)
 FRACTIONS = {"half": 50.0, "quarter": 25.0, "third": 100 / 3, "thirds": 100 / 3}
 
 
@@ -110,13 +116,11 @@ def read_number(tokens: list[str], at: int) -> tuple[Number, int]:
         value, text, end = value * SCALES[token(end)], f"{text} {token(end)}", end + 1
     if token(end) in FRACTIONS and token(at) in ("one", "two", "three"):
         return Number(f"{text} {token(end)}", value * FRACTIONS[token(end)], "%", at), end + 1
-    if token(end) in ("in", "out") and value < 1000:
-        place = end + 1 + (token(end + 1) == "of") + (token(end + 1) == "every")
-        whole = number_word(token(place)) if token(place) else None
-        if whole and whole > value:
-            scaled, after = _scaled(tokens, place, whole)
-            ratio = Number(f"{text} in {scaled:g}", 100 * value / scaled, "%", at)
-            return ratio, after
+    counted = end + (token(end + 1) in ("in", "out") and token(end) not in UNITS)  # "1 child in 50"
+    if token(counted) in ("in", "out") and value < 1000 and (whole := _whole(tokens, counted + 1)):
+        scaled, after = whole
+        if scaled > value and (counted == end or token(after) not in UNITS):
+            return Number(f"{text} in {scaled:g}", 100 * value / scaled, "%", at), after
     if token(end) == "per" and token(end + 1) == "cent":
         return Number(f"{text} %", value, "%", at), end + 2
     unit = token(end)
@@ -126,11 +130,33 @@ def read_number(tokens: list[str], at: int) -> tuple[Number, int]:
     return Number(text, value, "", at, weak), end
 
 
-def _scaled(tokens: list[str], place: int, whole: float) -> tuple[float, int]:
+def _whole(tokens: list[str], place: int) -> tuple[float, int] | None:
+    """The number that begins here, perhaps after "of" or "every", and the place after it."""
+    place += place < len(tokens) and tokens[place] in ("of", "every")
+    whole = number_word(tokens[place]) if place < len(tokens) else None
+    if not whole:
+        return None
     place += 1
     while place < len(tokens) and tokens[place] in SCALES:
         whole, place = whole * SCALES[tokens[place]], place + 1
     return whole, place
+
+
+def shares_in_words(text: str) -> list[Number]:
+    """Shares that stand without a figure: "half of them", "a third", "halves the risk"."""
+    return [
+        Number(match[0], value, "%", 0)
+        for pattern, value in _SHARES
+        for match in pattern.finditer(text)
+    ]
+
+
+def same_share(one: Number, other: Number) -> bool:
+    """Whether two shares may tell of the same; one in words is round: a third may be 30 %."""
+    if one.unit != "%" or other.unit != "%":
+        return False
+    loose = any(" in " in n.text or not n.text[0].isdigit() for n in (one, other))
+    return loose and abs(one.value - other.value) <= _ROUND * other.value
 
 
 def share_units(numbers: list[Number], tokens: list[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.support import Support, check
+from assistant.support import Support, check, refuted
 from assistant.support_judge import shipped
 from index.cards import Flashcard, make_card
 from index.text import sentences
@@ -142,6 +142,30 @@ def test_roles_and_directions(sentence: str, held: bool) -> None:
 )
 def test_obfuscation(sentence: str, held: bool) -> None:
     assert (check(sentence, [SMOKING]).problem is None) == held
+
+
+ASPIRIN = make_card(
+    "How well does aspirin work?",
+    "It halves the risk of another stroke. A third of patients stop it, 1 person in 1,000 bleeds.",
+)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "lacking"),
+    [
+        ("It lowers the risk of another stroke by 50%.", None),
+        ("It lowers the risk of another stroke by 25%.", "25 %"),
+        ("About 30% of patients stop it.", None),
+        ("About 28% of patients stop it.", "28 %"),
+        ("One in 3 patients stops it.", None),
+        ("About 1 in 1,000 patients bleeds.", None),
+        ("About 1 patient in 100 bleeds.", "1 in 100"),
+        ("Bleeding affects 0.1 percent.", None),
+    ],
+)
+def test_shares_in_words_and_figures(sentence: str, lacking: str | None) -> None:
+    problem = refuted(sentence, ASPIRIN)
+    assert problem == (lacking and f"number {lacking} is not in the card")
 
 
 def test_digits_of_other_scripts_are_numbers() -> None:
