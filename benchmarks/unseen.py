@@ -63,14 +63,14 @@ def gate() -> None:
     say("general drug facts flagged", (k != "none" for row, k in dosing if not row["personal"]))
 
 
-def support() -> None:
+def support(author: str, name: str) -> None:
     """What the support check keeps and catches."""
     held = [
         (row, check(row["sentence"], [make_card(row["question"], row["card"])]).problem is None)
-        for row in rows("support")
+        for row in rows(name)
     ]
-    say("good sentences kept", (kept for row, kept in held if row["supported"]))
-    say("wrong sentences caught", (not kept for row, kept in held if not row["supported"]))
+    say(f"{author}good sentences kept", (kept for row, kept in held if row["supported"]))
+    say(f"{author}wrong sentences caught", (not kept for row, kept in held if not row["supported"]))
     for kind in sorted({row["kind"] for row, _ in held}):
         say(
             f"  {kind}: right",
@@ -99,7 +99,8 @@ def main() -> None:
     parser.add_argument("--deck", type=Path)
     options = parser.parse_args()
     gate()
-    support()
+    support("", "support")
+    support("second author: ", "support_second")
     starter = open_index(options.starter)
     refusal("starter", starter)
     ids = {card.question: card.id for card in starter.cards}
