@@ -23,9 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from index import crossencoder
 from index.embedder import open_embedder
 from training import crossencoder_data as data
-from training import pair_fit
+from training import pair_fit, support_pairs
 from training.embedder_subjects import Phrases
-from training.pair_model import Pair, PairClassifier, save_int8
+from training.pair_model import Pair, PairClassifier, read_int8, save_int8
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class CrossEncoderConfig(BaseModel):
     embedder: Path  # a BERT checkpoint with its tokenizer
     indexes: tuple[Path, ...] = Field(min_length=1)
     out: Path
-    start: Path | None = None  # weights of an earlier run to go on from
+    start: Path | None = None  # to go on from: weights of an earlier run, or what it shipped
     exclude: Path | None = None  # JSONL of questions that no pair may contain
     layers: int = Field(4, ge=1)
     cards: int = Field(10_000, ge=1)  # asked about, of each index
@@ -108,6 +108,7 @@ def make_examples(config: CrossEncoderConfig) -> list[data.Example]:
     lay = [row for path in sorted(_LAY.glob("*.jsonl")) for row in data.read_jsonl(path)]
     other = [row["question"] for row in data.read_jsonl(_OFF_TOPIC)]
     examples = list(data.lay_examples(lay, embedder, draw))
+    examples += data.passage_examples(data.read_jsonl(support_pairs.PASSAGES))
     examples += data.off_topic_examples(other, decks, embedder, draw)
     for deck in decks:
         examples += data.deck_examples(deck, phrases, config.cards, excluded, draw)
@@ -123,7 +124,9 @@ def fit(
 
     torch.manual_seed(config.seed)
     model = PairClassifier(config.embedder, config.layers, config.max_tokens)
-    if config.start:
+    if config.start and config.start.suffix == ".onnx":
+        read_int8(model, config.start)
+    elif config.start:
         model.load_state_dict(torch.load(config.start, weights_only=True))
     target = config.out / WEIGHTS
     started = time.monotonic()

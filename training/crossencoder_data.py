@@ -178,6 +178,15 @@ def lay_side(k: int) -> Side:
     return "validation" if (k // LAY_BLOCK) % LAY_HELD_OUT == 3 else "train"
 
 
+def passage_examples(rows: Sequence[dict[str, Any]]) -> Iterator[Example]:
+    """Hand-written cards with what they answer and what is asked of the same subject besides."""
+    for k, row in enumerate(rows):
+        side: Side = "validation" if k % LAY_HELD_OUT == 3 else "train"
+        for key, answers in (("asked", True), ("near", False)):
+            for question in row[key]:
+                yield Example(question, row["question"], row["answer"], answers, "passages", side)
+
+
 def off_topic_examples(
     questions: Sequence[str], decks: Sequence[Deck], embedder: Embedder, draw: random.Random
 ) -> Iterator[Example]:

@@ -15,6 +15,14 @@ from index import onnx_export
 
 _OPSET = 20
 _NO_TOKEN = -1e4  # below every activation
+_MATRICES = (  # of a layer, in the order in which they are used
+    "attention.self.query",
+    "attention.self.key",
+    "attention.self.value",
+    "attention.output.dense",
+    "intermediate.dense",
+    "output.dense",
+)
 
 
 class Pair(NamedTuple):
@@ -79,6 +87,50 @@ class PairClassifier(nn.Module):
         # Not the layer itself: ONNX's shape inference stumbles over a transposed (1, n) weight.
         logits: torch.Tensor = (self.drop(seen) * self.head.weight[0]).sum(-1) + self.head.bias
         return logits
+
+
+def read_int8(model: PairClassifier, source: Path) -> None:
+    """Take the weights that `save_int8` wrote for a model of the same shape, as near as 8 bits are.
+
+    Raises:
+        ValueError: the file has other layers than the model.
+    """
+    import onnx
+    from onnx.numpy_helper import to_array
+
+    graph = onnx.load(str(source)).graph
+    values = {entry.name: torch.from_numpy(to_array(entry).copy()) for entry in graph.initializer}
+    wide = {
+        name.removesuffix("_quantized"): _widened(values, name.removesuffix("_quantized"))
+        for name in values
+        if name.endswith("_quantized")
+    }
+    state = {
+        name.removeprefix("m."): value
+        for name, value in {**values, **wide}.items()
+        if name.startswith("m.") and not name.endswith(("_scale", "_zero_point", "_quantized"))
+    }
+    # The matrices have lost their names, not their order; they stand as (in, out).
+    used = [node.input[1] for node in graph.node if node.op_type == "MatMulInteger"]
+    matrices = [wide[name.removesuffix("_quantized")].T for name in used]
+    layers = len(model.bert.encoder.layer)
+    if len(matrices) != layers * len(_MATRICES):
+        raise ValueError(
+            f"{str(source)!r} has {len(matrices)} matrices, expected {len(_MATRICES)} for each of "
+            f"{layers} layers: give a model of {layers} layers"
+        )
+    for number, matrix in enumerate(matrices):
+        layer, which = divmod(number, len(_MATRICES))
+        state[f"bert.encoder.layer.{layer}.{_MATRICES[which]}.weight"] = matrix
+    (head,) = (v for v in values.values() if v.shape == model.head.weight.shape[1:])
+    state["head.weight"] = head.unsqueeze(0)
+    state.pop("bert.embeddings.position_ids", None)
+    model.load_state_dict(state)
+
+
+def _widened(values: dict[str, torch.Tensor], name: str) -> torch.Tensor:
+    zero = values[f"{name}_zero_point"].float()
+    return (values[f"{name}_quantized"].float() - zero) * values[f"{name}_scale"]
 
 
 class _Unpadded(nn.Module):

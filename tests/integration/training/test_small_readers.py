@@ -24,7 +24,7 @@ def test_a_pair_classifier_learns_and_says_the_same_as_int8(
 
     from index.crossencoder import CrossEncoder
     from training import pair_fit
-    from training.pair_model import Pair, PairClassifier, save_int8
+    from training.pair_model import Pair, PairClassifier, read_int8, save_int8
 
     words = ("gout", "asthma", "measles", "anaemia", "croup", "scurvy")
     true = [Pair(f"{word} hurts", f"The card says that {word} hurts.", True) for word in words]
@@ -41,6 +41,11 @@ def test_a_pair_classifier_learns_and_says_the_same_as_int8(
     served = CrossEncoder(tmp_path / "model.onnx", 32)
     for pair, logit in zip(pairs, found, strict=True):
         assert served.score(pair.first, pair.second) == pytest.approx(logit, abs=1.5)
+    again = PairClassifier(checkpoint, 2, 32)
+    read_int8(again, tmp_path / "model.onnx")
+    assert pair_fit.logits(again, pairs) == pytest.approx(found, abs=0.5)
+    with pytest.raises(ValueError, match="has 12 matrices, expected 6 for each of 3 layers"):
+        read_int8(PairClassifier(checkpoint, 3, 32), tmp_path / "model.onnx")
 
 
 def test_the_gates_transformer_learns_its_messages(checkpoint: Path) -> None:
