@@ -23,7 +23,7 @@ Row = dict[str, Any]
 def hand_written() -> list[Row]:
     """Rows of `sentence`, `question`, `answer`, `supported`, `kind` and `source`.
 
-    In all but `pairs` the sentences are mostly in other words than the card's, the wrong ones alike.
+    In all but `pairs` the sentences, right and wrong, are mostly in other words than the card's.
     """
     rows = [{**row, "source": "pairs"} for row in read_jsonl(PAIRS)]
     for path in (REWORDED, PASSAGES):
