@@ -106,9 +106,9 @@ def read_int8(model: PairClassifier, source: Path) -> None:
         if name.endswith("_quantized")
     }
     state = {
-        name.removeprefix("m."): value
+        name.partition(".")[2]: value  # without the name that the wrapper gave the model
         for name, value in {**values, **wide}.items()
-        if name.startswith("m.") and not name.endswith(("_scale", "_zero_point", "_quantized"))
+        if "." in name and not name.endswith(("_scale", "_zero_point", "_quantized"))
     }
     # The matrices have lost their names, not their order; they stand as (in, out).
     used = [node.input[1] for node in graph.node if node.op_type == "MatMulInteger"]
