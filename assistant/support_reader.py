@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from assistant.support_features import Reading
+from index.errors import EmbedderUnavailableError
+from index.onnx_session import open_session
 from index.token_vectors import Matrix
 
 MODEL = Path(__file__).parent / "support_reader.onnx"
@@ -53,13 +55,7 @@ class SupportReader:
     """Gives the logit that a card states a sentence."""
 
     def __init__(self, model: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # requests run beside each other
-        self._session: Any = onnxruntime.InferenceSession(
-            str(model), options, providers=["CPUExecutionProvider"]
-        )
+        self._session: Any = open_session(model)
 
     def logit(self, pair: TokenPair) -> float:
         """What the model says of the two."""
@@ -68,5 +64,15 @@ class SupportReader:
 
 @cache
 def shipped() -> SupportReader:
-    """The model of this package, loaded once."""
-    return SupportReader(MODEL)
+    """The model of this package, loaded once.
+
+    Raises:
+        EmbedderUnavailableError: its file is missing or damaged.
+    """
+    try:
+        return SupportReader(MODEL)
+    except Exception as error:  # onnxruntime raises this very class, or children of it
+        raise EmbedderUnavailableError(
+            f"the reader of the support check, {str(MODEL)!r}, is missing or damaged "
+            f"({type(error).__name__}): restore it with 'git checkout assistant'"
+        ) from error

@@ -17,6 +17,7 @@ from index.cards import Flashcard
 from index.config import DEFAULT_EMBEDDER
 from index.errors import EmbedderUnavailableError
 from index.manifest import file_record
+from index.onnx_session import open_session
 
 MODELS = Path(__file__).parent / "models"
 NAME = "medcards-crossencoder"
@@ -40,14 +41,9 @@ class CrossEncoder:
         """Args:
         model: an ONNX file; its word pieces are those of the shipped embedder.
         """
-        import onnxruntime
         from tokenizers import Tokenizer
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # requests run beside each other
-        self._session: Any = onnxruntime.InferenceSession(
-            str(model), options, providers=["CPUExecutionProvider"]
-        )
+        self._session: Any = open_session(model)
         self._tokenizer: Any = Tokenizer.from_file(
             str(MODELS / DEFAULT_EMBEDDER / "tokenizer.json")
         )

@@ -30,6 +30,7 @@ from index.cards import Flashcard
 from index.config import DEFAULT_EMBEDDER
 from index.errors import EmbedderUnavailableError
 from index.manifest import EmbedderRecord, file_record
+from index.onnx_session import open_session
 from index.paths import home
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]  # unit length, (texts, dimension)
@@ -53,15 +54,10 @@ class OnnxEmbedding(BaseEmbedding):
     _workers: ThreadPoolExecutor = PrivateAttr()
 
     def __init__(self, folder: Path, name: str) -> None:
-        import onnxruntime
         from tokenizers import Tokenizer
 
         super().__init__(model_name=name, embed_batch_size=256)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # the parallelism is over texts, see the module's note
-        self._session = onnxruntime.InferenceSession(
-            str(folder / _MODEL), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(folder / _MODEL)
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.no_padding()

@@ -20,6 +20,7 @@ import numpy as np
 
 from index.config import DEFAULT_EMBEDDER
 from index.errors import EmbedderUnavailableError
+from index.onnx_session import open_session
 
 Matrix = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -57,16 +58,11 @@ class TokenEncoder:
         """Raises:
         EmbedderUnavailableError: the model's files are missing or damaged.
         """
-        import onnxruntime
         from tokenizers import Tokenizer
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # the parallelism is over texts, as in index.embedder
         try:
             model = (folder / "model.onnx").read_bytes() + _DECLARATION
-            self._session: Any = onnxruntime.InferenceSession(
-                model, options, providers=["CPUExecutionProvider"]
-            )
+            self._session: Any = open_session(model)
             self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:  # the two libraries raise this very class, or children of it
             raise EmbedderUnavailableError(

@@ -14,6 +14,7 @@ import numpy as np
 
 from index.config import DEFAULT_EMBEDDER
 from index.errors import EmbedderUnavailableError
+from index.onnx_session import open_session
 
 Vector = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -43,16 +44,13 @@ def shipped() -> Encoder:
     Raises:
         EmbedderUnavailableError: it is missing or damaged.
     """
-    import onnxruntime
     from tokenizers import Tokenizer
 
     path = files("assistant.safety") / "rules" / MODEL
     pieces = files("index") / "models" / DEFAULT_EMBEDDER / "tokenizer.json"
     try:
         model = path.read_bytes()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = open_session(model)
         tokenizer = Tokenizer.from_str(pieces.read_text(encoding="utf-8"))
     except Exception as error:  # the two libraries raise this very class, or children of it
         raise EmbedderUnavailableError(
