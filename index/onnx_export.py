@@ -1,4 +1,4 @@
-"""Convert a mean-pooled BERT embedder to an int8 ONNX graph. Needs torch; serving does not."""
+"""Write torch modules as ONNX, and a mean-pooled BERT embedder in int8. Serving needs no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import shutil
 import sys
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
@@ -61,13 +63,29 @@ def _export(source: Path, target: Path) -> None:
     batch = torch.export.Dim("batch", min=1, max=4096)
     tokens = torch.export.Dim("tokens", min=2, max=512)
     shape = {0: batch, 1: tokens}
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    write(UnitMean(), inputs, dict.fromkeys(inputs, shape), "unit_vector", target)
+
+
+def write(
+    model: Any, inputs: Mapping[str, Any], shapes: Mapping[str, Any], output: str, target: Path
+) -> None:
+    """Write a torch module as one ONNX file.
+
+    Args:
+        inputs: the arguments of `forward` by their names, with an example of each.
+        shapes: for each of them its dynamic dimensions.
+        output: the name of the result.
+    """
+    import torch
+
     torch.onnx.export(
-        UnitMean(),
-        (ids, torch.ones_like(ids)),
+        model.eval(),
+        tuple(inputs.values()),
         str(target),
-        input_names=["input_ids", "attention_mask"],
-        output_names=["unit_vector"],
-        dynamic_shapes={"input_ids": shape, "attention_mask": shape},
+        input_names=list(inputs),
+        output_names=[output],
+        dynamic_shapes=dict(shapes),
         opset_version=_OPSET,
         dynamo=True,
         external_data=False,

@@ -40,7 +40,6 @@ _BATCH = 32
 _RATE = 2e-4
 _WARMUP = 0.1
 _SMOOTHING = 0.05
-_OPSET = 20
 _SLIPS = 0.5  # share of the messages whose second form has a slip of the finger
 SETTINGS = (FROZEN, MAX_TOKENS, _EPOCHS, _BATCH, _RATE, _WARMUP, _SMOOTHING, _SLIPS)
 
@@ -176,15 +175,5 @@ def save(model: MessageEncoder, target: Path) -> None:
     tokens = torch.export.Dim("tokens", min=2, max=512)
     with tempfile.TemporaryDirectory() as name:
         whole = Path(name) / "fp32.onnx"
-        torch.onnx.export(
-            model.eval(),
-            (ids,),
-            str(whole),
-            input_names=["input_ids"],
-            output_names=["logits"],
-            dynamic_shapes={"input_ids": {1: tokens}},
-            opset_version=_OPSET,
-            dynamo=True,
-            external_data=False,
-        )
+        onnx_export.write(model, {"input_ids": ids}, {"input_ids": {1: tokens}}, "logits", whole)
         onnx_export.quantize(whole, target)

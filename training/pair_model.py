@@ -13,8 +13,8 @@ from transformers import AutoModel, AutoTokenizer
 
 from index import onnx_export
 
-_OPSET = 20
 _NO_TOKEN = -1e4  # below every activation
+_INT8 = "_quantized"  # behind the name of a weight in 8 bits
 _MATRICES = (  # of a layer, in the order in which they are used
     "attention.self.query",
     "attention.self.key",
@@ -100,19 +100,13 @@ def read_int8(model: PairClassifier, source: Path) -> None:
 
     graph = onnx.load(str(source)).graph
     values = {entry.name: torch.from_numpy(to_array(entry).copy()) for entry in graph.initializer}
-    wide = {
-        name.removesuffix("_quantized"): _widened(values, name.removesuffix("_quantized"))
-        for name in values
-        if name.endswith("_quantized")
-    }
-    state = {
-        name.partition(".")[2]: value  # without the name that the wrapper gave the model
-        for name, value in {**values, **wide}.items()
-        if "." in name and not name.endswith(("_scale", "_zero_point", "_quantized"))
-    }
+    names = [name.removesuffix(_INT8) for name in values if name.endswith(_INT8)]
+    values |= {name: _widened(values, name) for name in names}
+    named = {name.partition(".")[2]: value for name, value in values.items()}  # after the wrapper's
+    state = {name: named[name] for name in model.state_dict() if name in named}
     # The matrices have lost their names, not their order; they stand as (in, out).
     used = [node.input[1] for node in graph.node if node.op_type == "MatMulInteger"]
-    matrices = [wide[name.removesuffix("_quantized")].T for name in used]
+    matrices = [values[name.removesuffix(_INT8)].T for name in used]
     layers = len(model.bert.encoder.layer)
     if len(matrices) != layers * len(_MATRICES):
         raise ValueError(
@@ -124,13 +118,12 @@ def read_int8(model: PairClassifier, source: Path) -> None:
         state[f"bert.encoder.layer.{layer}.{_MATRICES[which]}.weight"] = matrix
     (head,) = (v for v in values.values() if v.shape == model.head.weight.shape[1:])
     state["head.weight"] = head.unsqueeze(0)
-    state.pop("bert.embeddings.position_ids", None)
     model.load_state_dict(state)
 
 
 def _widened(values: dict[str, torch.Tensor], name: str) -> torch.Tensor:
     zero = values[f"{name}_zero_point"].float()
-    return (values[f"{name}_quantized"].float() - zero) * values[f"{name}_scale"]
+    return (values[name + _INT8].float() - zero) * values[f"{name}_scale"]
 
 
 class _Unpadded(nn.Module):
@@ -161,14 +154,5 @@ def _save_onnx(model: PairClassifier, target: Path) -> None:
         0: torch.export.Dim("batch", min=1, max=64),
         1: torch.export.Dim("tokens", min=2, max=512),
     }
-    torch.onnx.export(
-        _Unpadded(model.eval()),
-        (ids, types),
-        str(target),
-        input_names=["input_ids", "token_type_ids"],
-        output_names=["logit"],
-        dynamic_shapes={"input_ids": shape, "token_type_ids": shape},
-        opset_version=_OPSET,
-        dynamo=True,
-        external_data=False,
-    )
+    inputs = {"input_ids": ids, "token_type_ids": types}
+    onnx_export.write(_Unpadded(model), inputs, dict.fromkeys(inputs, shape), "logit", target)

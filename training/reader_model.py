@@ -20,9 +20,10 @@ from torch import nn
 from torch.nn import functional
 
 from assistant.support_reader import TokenPair
+from index import onnx_export
 
 DIMENSION = 384  # of a token vector
-MAX_SENTENCE = 256  # tokens
+MAX_SENTENCE = 256  # tokens; a text of the embedder has no more
 _WIDTH = 128
 _LAYERS = 2
 _HEADS = 4
@@ -32,7 +33,7 @@ _TOLD = 8  # values that a head reads of relations
 _PARTS = 12  # sentences of a card that are told apart
 _SHARPNESS = (12.0, 30.0)  # of the learned attention at the start, and of the plain one
 _NO_TOKEN = -1e4  # below every activation
-_OPSET = 20
+_LOUDER = 4.0  # the values of a unit vector are small
 
 
 class Batch(NamedTuple):
@@ -121,7 +122,7 @@ class Reader(nn.Module):
         likeness = sentence @ card.transpose(1, 2) + absent  # (batch, S, T)
         learned = self.sought(sentence) @ card.transpose(1, 2) + absent
         plain = (likeness * self.sharpness[1].exp()).softmax(-1)
-        mine, theirs = self.narrowed(self.drop(sentence) * 4), self.narrowed(card * 4)
+        mine, theirs = self.narrowed(self.drop(sentence) * _LOUDER), self.narrowed(card * _LOUDER)
         compared = []
         for share in ((learned * self.sharpness[0].exp()).softmax(-1), plain):
             found = share @ theirs
@@ -164,39 +165,36 @@ def _relations(plain: torch.Tensor, nearest: torch.Tensor, part: torch.Tensor) -
     )
 
 
+class _Alone(nn.Module):
+    """The reader for one sentence and card without padding, as it is served."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__()
+        self.reader = reader
+
+    def forward(
+        self, sentence: torch.Tensor, card: torch.Tensor, part: torch.Tensor
+    ) -> torch.Tensor:
+        said = torch.ones_like(sentence[:, 0], dtype=torch.bool)[None]
+        written = torch.ones_like(part, dtype=torch.bool)[None]
+        logit: torch.Tensor = self.reader(sentence[None], said, card[None], written, part[None])[0]
+        return logit
+
+
 def save_onnx(model: Reader, target: Path) -> None:
-    """Write the model for one sentence and card without padding.
-
-    Inputs `sentence` (S, 384), `card` (T, 384), `part` (T,); output `logit` ().
-    """
-
-    class Alone(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.reader = model.eval()
-
-        def forward(
-            self, sentence: torch.Tensor, card: torch.Tensor, part: torch.Tensor
-        ) -> torch.Tensor:
-            said = torch.ones_like(sentence[:, 0], dtype=torch.bool)[None]
-            written = torch.ones_like(part, dtype=torch.bool)[None]
-            logit: torch.Tensor = self.reader(
-                sentence[None], said, card[None], written, part[None]
-            )[0]
-            return logit
-
-    size = {0: torch.export.Dim("said", min=1, max=MAX_SENTENCE)}
-    length = {0: torch.export.Dim("written", min=1, max=512)}
-    torch.onnx.export(
-        Alone(),
-        (torch.randn(9, DIMENSION), torch.randn(21, DIMENSION), torch.arange(21) // 8),
-        str(target),
-        input_names=["sentence", "card", "part"],
-        output_names=["logit"],
-        dynamic_shapes={"sentence": size, "card": length, "part": length},
-        opset_version=_OPSET,
-        dynamo=True,
-        external_data=False,
+    """Write the model: inputs `sentence` (S, 384), `card` (T, 384), `part` (T,), output `logit`."""
+    said = {0: torch.export.Dim("said", min=1, max=MAX_SENTENCE)}
+    written = {0: torch.export.Dim("written", min=1, max=2 * MAX_SENTENCE)}
+    onnx_export.write(
+        _Alone(model),
+        {
+            "sentence": torch.randn(9, DIMENSION),
+            "card": torch.randn(21, DIMENSION),
+            "part": torch.arange(21) // 8,
+        },
+        {"sentence": said, "card": written, "part": written},
+        "logit",
+        target,
     )
 
 
