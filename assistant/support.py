@@ -11,14 +11,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from assistant import support_judge, support_reader
 from assistant import support_literal as literal
 from assistant.support_align import read_page
 from assistant.support_facts import read
 from assistant.support_features import Reading, features, plain_letters, read_beside
-from assistant.support_numbers import same_share, shares_in_words, short_units
+from assistant.support_numbers import same_share, shares_in_words
 from assistant.support_reader import token_pair
 from assistant.support_rules import equal_numbers, extra_clause, plain_flip
 from index import token_vectors
@@ -52,8 +52,7 @@ def check(sentence: str, cards: Sequence[Flashcard]) -> Support:
         return Support(0.0, (), problem)
     threshold = support_judge.shipped().threshold
     readable = [i for i, card in enumerate(cards) if any(c.isalnum() for c in card.answer)]
-    beside = [replace(cards[i], answer=short_units(cards[i].answer)) for i in readable]
-    readings = read_beside(short_units(sentence), beside, token_vectors.shipped())
+    readings = read_beside(sentence, [cards[i] for i in readable], token_vectors.shipped())
     near = max(reading.closeness for reading in readings) - _FAR
     scores = {
         i: _judged(reading)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import combinations, pairwise
 
@@ -20,6 +20,7 @@ import numpy as np
 from assistant import support_literal as literal
 from assistant.support_align import card_sentences, held_in, place_of, read_page
 from assistant.support_facts import notion, read
+from assistant.support_numbers import short_units
 from index.cards import Flashcard
 from index.text import STOPWORDS, clean
 from index.token_vectors import Matrix, TextVectors, TokenEncoder
@@ -72,8 +73,9 @@ class Reading:
 
 
 def read_beside(sentence: str, cards: Sequence[Flashcard], encoder: TokenEncoder) -> list[Reading]:
-    """The sentence beside each card; a text is encoded once."""
-    text = plain_letters(sentence)
+    """The sentence beside each card, units written alike; a text is encoded once."""
+    text = plain_letters(short_units(sentence))
+    cards = [replace(card, answer=short_units(card.answer)) for card in cards]
     parts = [[clean(part) for part in card_sentences(card.answer)] for card in cards]
     texts = [
         text,

@@ -37,21 +37,17 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The sum of the trees is a logit, the reader's word another; a sum weighs the two.
-
-    A sentence is held from `threshold` on.
-    """
+    """A logit: the sum of the trees and of the reader's, weighed; held from `threshold` on."""
 
     start: float
     trees: tuple[Tree, ...]
-    weights: tuple[float, float, float]  # of the trees, of the reader, of neither
+    reader: float  # the weight of its word
     threshold: float
 
     def probability(self, row: Sequence[float], read: float) -> float:
         """Of the values of `NAMES` and of the logit of `support_reader`."""
-        counted, heard, start = self.weights
-        logit = start + counted * (self.start + sum(tree(row) for tree in self.trees))
-        return 1 / (1 + math.exp(-logit - heard * read))
+        logit = self.start + sum(tree(row) for tree in self.trees) + self.reader * read
+        return 1 / (1 + math.exp(-logit))
 
 
 def read_judge(path: Path = MODEL) -> Judge:
@@ -66,7 +62,7 @@ def read_judge(path: Path = MODEL) -> Judge:
             f"{path.name} was fitted on other features: run 'python -m training.support_judge'"
         )
     trees = tuple(Tree(**tree) for tree in content["trees"])
-    return Judge(content["start"], trees, tuple(content["weights"]), content["threshold"])
+    return Judge(content["start"], trees, content["reader"], content["threshold"])
 
 
 @cache

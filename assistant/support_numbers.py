@@ -64,12 +64,12 @@ NUMBER_WORDS = {
 }  # fmt: skip
 SCALES = {"hundred": 100.0, "thousand": 1000.0, "million": 1e6, "billion": 1e9}
 _ROUND = 0.11  # of a share
-_SHARES = (
-    (re.compile(r"\bhal(?:f|ves|ved|ving)\b", re.IGNORECASE), 50.0),
-    (re.compile(r"\ba third\b", re.IGNORECASE), 100 / 3),
-    (re.compile(r"\ba quarter\b", re.IGNORECASE), 25.0),
-)
 FRACTIONS = {"half": 50.0, "quarter": 25.0, "third": 100 / 3, "thirds": 100 / 3}
+_SHARES = (
+    (re.compile(r"\bhal(?:f|ves|ved|ving)\b", re.IGNORECASE), FRACTIONS["half"]),
+    (re.compile(r"\ba third\b", re.IGNORECASE), FRACTIONS["third"]),
+    (re.compile(r"\ba quarter\b", re.IGNORECASE), FRACTIONS["quarter"]),
+)
 
 
 def short_units(text: str) -> str:
@@ -87,6 +87,7 @@ class Number:
     place: int
     weak: bool = False  # "one" and "once", which often count nothing
     bound: str = ""  # atleast, atmost, above, below
+    loose: bool = False  # a share in words, or one of so many: rounder than a figure
 
 
 def value_of(digits: str) -> float:
@@ -115,12 +116,14 @@ def read_number(tokens: list[str], at: int) -> tuple[Number, int]:
     while token(end) in SCALES:
         value, text, end = value * SCALES[token(end)], f"{text} {token(end)}", end + 1
     if token(end) in FRACTIONS and token(at) in ("one", "two", "three"):
-        return Number(f"{text} {token(end)}", value * FRACTIONS[token(end)], "%", at), end + 1
+        text, value = f"{text} {token(end)}", value * FRACTIONS[token(end)]
+        return Number(text, value, "%", at, loose=True), end + 1
     counted = end + (token(end + 1) in ("in", "out") and token(end) not in UNITS)  # "1 child in 50"
     if token(counted) in ("in", "out") and value < 1000 and (whole := _whole(tokens, counted + 1)):
         scaled, after = whole
         if scaled > value and (counted == end or token(after) not in UNITS):
-            return Number(f"{text} in {scaled:g}", 100 * value / scaled, "%", at), after
+            text = f"{text} in {scaled:g}"
+            return Number(text, 100 * value / scaled, "%", at, loose=True), after
     if token(end) == "per" and token(end + 1) == "cent":
         return Number(f"{text} %", value, "%", at), end + 2
     unit = token(end)
@@ -145,7 +148,7 @@ def _whole(tokens: list[str], place: int) -> tuple[float, int] | None:
 def shares_in_words(text: str) -> list[Number]:
     """Shares that stand without a figure: "half of them", "a third", "halves the risk"."""
     return [
-        Number(match[0], value, "%", 0)
+        Number(match[0], value, "%", 0, loose=True)
         for pattern, value in _SHARES
         for match in pattern.finditer(text)
     ]
@@ -155,8 +158,7 @@ def same_share(one: Number, other: Number) -> bool:
     """Whether two shares may tell of the same; one in words is round: a third may be 30 %."""
     if one.unit != "%" or other.unit != "%":
         return False
-    loose = any(" in " in n.text or not n.text[0].isdigit() for n in (one, other))
-    return loose and abs(one.value - other.value) <= _ROUND * other.value
+    return (one.loose or other.loose) and abs(one.value - other.value) <= _ROUND * other.value
 
 
 def share_units(numbers: list[Number], tokens: list[str]) -> None:

@@ -2,15 +2,14 @@
 
 Boosted trees (Friedman, 2001; scikit-learn's) over the features of assistant/support_features.py,
 on the hand-written pairs of training/data. On the pairs of the cards that assistant/support_reader
-has not learnt from, a logistic regression weighs its word with that of trees that saw neither those
-cards. The threshold is where the share of wrong sentences caught there reaches `_CAUGHT`; the
-figures by kind are written beside the data.
+has not learnt from, a logistic regression weighs its word with that of trees that have not either.
+The threshold is where the share of wrong sentences caught there reaches `_CAUGHT`; the figures by
+kind are written beside the data.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,15 +20,11 @@ import numpy as np
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
-from tqdm import tqdm
 
 from assistant import support_reader
-from assistant.support_features import NAMES, features, read_beside
+from assistant.support_features import NAMES, features
 from assistant.support_judge import MODEL
-from assistant.support_numbers import short_units
 from assistant.support_reader import token_pair
-from index import token_vectors
-from index.cards import make_card
 from training import support_pairs
 from training.support_pairs import PAIRS, Row
 
@@ -48,9 +43,8 @@ _TREES: dict[str, Any] = {
     "random_state": _SEED,
 }
 
-logger = logging.getLogger(__name__)
-
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -62,32 +56,34 @@ class Table:
     read: Floats  # the reader's logits
     labels: Floats
     weights: Floats
-    unseen: np.ndarray[Any, np.dtype[np.bool_]]  # by the reader
+
+    def part(self, which: Flags) -> Table:
+        """The pairs for which the flags, (pairs,), are set."""
+        rows = [row for row, flag in zip(self.rows, which, strict=True) if flag]
+        arrays = (self.features, self.read, self.labels, self.weights)
+        return Table(rows, *(values[which] for values in arrays))
 
 
 def main() -> int:
     """Read the pairs, fit, weigh, measure, write the model and its figures."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     table = measured(support_pairs.with_strangers())
-    counted = _counted(table)
-    scores, model = weighed(table, counted)
-    threshold = _threshold(table, scores)
-    trees = _fitted(table, np.ones(len(table.rows), bool))
-    weights = [*model.coef_[0], model.intercept_[0]]
-    content = exported(trees, [round(float(w), 4) for w in weights], round(threshold, 4))
+    unseen = np.array([support_pairs.held_out(row) for row in table.rows])
+    fresh = table.part(unseen)
+    counted = _fitted(table.part(~unseen)).decision_function(fresh.features)
+    scores, model = weighed(fresh, counted)
+    threshold = _threshold(fresh, scores)
+    content = exported(_fitted(table), model, threshold)
     MODEL.write_text(json.dumps(content), encoding="utf-8")
-    FIGURES.write_text(figures(table, scores, threshold), encoding="utf-8")
+    FIGURES.write_text(figures(fresh, scores, threshold), encoding="utf-8")
     sys.stdout.write(f"{MODEL}\n")
     return 0
 
 
 def measured(rows: Sequence[Row]) -> Table:
     """The pairs with what trees and reader go by; each source counts for its share."""
-    encoder, reader = token_vectors.shipped(), support_reader.shipped()
+    reader = support_reader.shipped()
     values, read = [], []
-    for row in tqdm(rows, "reading", unit=" pairs", file=sys.stderr):
-        card = make_card(row["question"], short_units(row["answer"]))
-        (reading,) = read_beside(short_units(row["sentence"]), [card], encoder)
+    for reading in support_pairs.readings(rows):
         values.append(features(reading))
         read.append(reader.logit(token_pair(reading)))
     sources = np.array([row["source"] for row in rows])
@@ -98,51 +94,47 @@ def measured(rows: Sequence[Row]) -> Table:
         read=np.array(read),
         labels=np.array([float(row["supported"]) for row in rows]),
         weights=np.array([shares[source] for source in sources]),
-        unseen=np.array([support_pairs.held_out(row) for row in rows]),
     )
 
 
-def _fitted(table: Table, which: Any) -> GradientBoostingClassifier:
+def _fitted(table: Table) -> GradientBoostingClassifier:
     model = GradientBoostingClassifier(**_TREES)
-    return model.fit(table.features[which], table.labels[which], sample_weight=table.weights[which])
+    return model.fit(table.features, table.labels, sample_weight=table.weights)
 
 
-def _counted(table: Table) -> Floats:
-    """The trees' logits for the pairs that the reader has not seen, by trees that have not."""
-    trees = _fitted(table, ~table.unseen)
-    logits: Floats = trees.decision_function(table.features[table.unseen])
-    return logits
+def weighed(fresh: Table, counted: Floats) -> tuple[Floats, LogisticRegression]:
+    """Probabilities of the pairs, cross-validated without a card in two folds; the weights.
 
-
-def weighed(table: Table, counted: Floats) -> tuple[Floats, LogisticRegression]:
-    """Probabilities for those pairs, cross-validated without a card in two folds; the weights."""
-    both = np.column_stack([counted, table.read[table.unseen]])
-    labels, weights = table.labels[table.unseen], table.weights[table.unseen]
-    groups = [row["question"] for row in table.rows if support_pairs.held_out(row)]
+    Args:
+        fresh: pairs that neither reader nor trees have seen.
+        counted: the trees' logits for them.
+    """
+    both = np.column_stack([counted, fresh.read])
     model = LogisticRegression()
     scores = cross_val_predict(
         model,
         both,
-        labels,
-        groups=groups,
+        fresh.labels,
+        groups=[row["question"] for row in fresh.rows],
         cv=GroupKFold(_FOLDS, shuffle=True, random_state=_SEED),
-        params={"sample_weight": weights},
+        params={"sample_weight": fresh.weights},
         method="predict_proba",
     )[:, 1]
-    return scores, model.fit(both, labels, sample_weight=weights)
+    return scores, model.fit(both, fresh.labels, sample_weight=fresh.weights)
 
 
-def _threshold(table: Table, scores: Floats) -> float:
+def _threshold(fresh: Table, scores: Floats) -> float:
     """Where the weighted share of wrong sentences below is `_CAUGHT`; strangers are too easy."""
-    kinds = np.array([row["kind"] for row in table.rows])[table.unseen]
-    wrong = (table.labels[table.unseen] == 0) & (kinds != support_pairs.STRANGER)
+    strange = np.array([row["kind"] == support_pairs.STRANGER for row in fresh.rows])
+    wrong = (fresh.labels == 0) & ~strange
     order = np.argsort(scores[wrong])
-    passed = np.cumsum(table.weights[table.unseen][wrong][order])
+    passed = np.cumsum(fresh.weights[wrong][order])
     return float(scores[wrong][order][np.searchsorted(passed, _CAUGHT * passed[-1])])
 
 
-def exported(model: Any, weights: Sequence[float], threshold: float) -> dict[str, Any]:
-    """The model as plain lists; the learning rate is multiplied into the leaves."""
+def exported(model: Any, weighing: LogisticRegression, threshold: float) -> dict[str, Any]:
+    """The model as plain lists; learning rate and weight are multiplied into the leaves."""
+    counted, heard = weighing.coef_[0]
     share = float(model.init_.class_prior_[1])
     trees = []
     for (fitted,) in model.estimators_:
@@ -154,26 +146,25 @@ def exported(model: Any, weights: Sequence[float], threshold: float) -> dict[str
                 "threshold": np.where(leaf, 0, tree.threshold).round(6).tolist(),
                 "left": tree.children_left.tolist(),
                 "right": tree.children_right.tolist(),
-                "value": np.where(leaf, model.learning_rate * tree.value[:, 0, 0], 0)
+                "value": np.where(leaf, counted * model.learning_rate * tree.value[:, 0, 0], 0)
                 .round(6)
                 .tolist(),
             }
         )
-    start = float(np.log(share / (1 - share)))
+    start = weighing.intercept_[0] + counted * np.log(share / (1 - share))
     return {
         "features": NAMES,
-        "threshold": threshold,
-        "weights": weights,
-        "start": round(start, 6),
+        "threshold": round(threshold, 4),
+        "reader": round(float(heard), 6),
+        "start": round(float(start), 6),
         "trees": trees,
     }
 
 
-def figures(table: Table, scores: Floats, threshold: float) -> str:
+def figures(fresh: Table, scores: Floats, threshold: float) -> str:
     """A Markdown table of the shares judged rightly, by source and kind."""
     right: dict[tuple[str, bool, str], list[bool]] = defaultdict(list)
-    rows = [row for row in table.rows if support_pairs.held_out(row)]
-    for row, score in zip(rows, scores, strict=True):
+    for row, score in zip(fresh.rows, scores, strict=True):
         correct = bool(score >= threshold) == row["supported"]
         right[row["source"], row["supported"], row["kind"]].append(correct)
         if row["kind"] != support_pairs.STRANGER:

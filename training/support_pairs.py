@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
+from assistant.support_features import Reading, read_beside
+from index import token_vectors
+from index.cards import make_card
 from training.crossencoder_data import read_jsonl
 
 DATA = Path(__file__).parent / "data"
@@ -42,6 +48,14 @@ def with_strangers() -> list[Row]:
     """The hand-written pairs, and every third good sentence beside a strange card."""
     rows = hand_written()
     return [*rows, *strangers(rows)[::3]]
+
+
+def readings(rows: Sequence[Row]) -> Iterator[Reading]:
+    """Each sentence beside its card, as the support check reads them."""
+    encoder = token_vectors.shipped()
+    for row in tqdm(rows, "reading", unit=" pairs", file=sys.stderr):
+        card = make_card(row["question"], row["answer"])
+        yield from read_beside(row["sentence"], [card], encoder)
 
 
 def held_out(row: Row) -> bool:
