@@ -25,7 +25,7 @@ from index.embedder import open_embedder
 from training import crossencoder_data as data
 from training import pair_fit, support_pairs
 from training.embedder_subjects import Phrases
-from training.pair_model import Pair, PairClassifier, read_int8, save_int8
+from training.pair_model import Pair, PairClassifier, read_start, save_int8
 
 logger = logging.getLogger(__name__)
 
@@ -124,10 +124,8 @@ def fit(
 
     torch.manual_seed(config.seed)
     model = PairClassifier(config.embedder, config.layers, config.max_tokens)
-    if config.start and config.start.suffix == ".onnx":
-        read_int8(model, config.start)
-    elif config.start:
-        model.load_state_dict(torch.load(config.start, weights_only=True))
+    if config.start:
+        read_start(model, config.start)
     target = config.out / WEIGHTS
     started = time.monotonic()
     pair_fit.teach(

@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoTokenizer
 
 from assistant.safety.score import CLASSES
 from index import onnx_export
+from training import pair_model
 from training.embedder_data import typo
 from training.precision import (
     copy_weights,
@@ -52,9 +53,7 @@ class MessageEncoder(nn.Module):
 
     def __init__(self, checkpoint: Path) -> None:
         super().__init__()
-        self.bert = AutoModel.from_pretrained(
-            checkpoint, add_pooling_layer=False, attn_implementation="sdpa"
-        )
+        self.bert = pair_model.backbone(checkpoint)
         for part in (self.bert.embeddings, *self.bert.encoder.layer[:FROZEN]):
             part.requires_grad_(False)
         self.drop = nn.Dropout(0.1)
@@ -92,11 +91,12 @@ class MessageEncoder(nn.Module):
         hidden = nn.utils.rnn.pad_sequence(states, batch_first=True)  # (batch, tokens, hidden)
         lengths = torch.tensor([len(state) for state in states])
         real = torch.arange(hidden.shape[1]) < lengths[:, None]  # (batch, tokens)
+        unread = (~real[:, None, None, :]).to(hidden.dtype) * pair_model.NO_TOKEN
         for layer in self.bert.encoder.layer[FROZEN:]:
-            hidden = layer(hidden, attention_mask=real[:, None, None, :])
+            hidden = layer(hidden, attention_mask=unread)
         mask = real[:, :, None]
         mean = (hidden * mask).sum(1) / mask.sum(1)
-        highest = hidden.masked_fill(~mask, -1e4).max(1).values
+        highest = hidden.masked_fill(~mask, pair_model.NO_TOKEN).max(1).values
         seen = self.drop(torch.cat([hidden[:, 0], mean, highest], dim=-1))
         logits: torch.Tensor = seen @ self.weight + self.bias
         return logits

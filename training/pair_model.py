@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from index import onnx_export
 
-_NO_TOKEN = -1e4  # below every activation
+NO_TOKEN = -1e4  # below every activation
 _INT8 = "_quantized"  # behind the name of a weight in 8 bits
 _MATRICES = (  # of a layer, in the order in which they are used
     "attention.self.query",
@@ -34,6 +34,20 @@ class Pair(NamedTuple):
     true: bool
 
 
+def backbone(checkpoint: Path) -> Any:
+    """BERT as it is taught on a CPU.
+
+    The fused attention's way back takes longer there than all the rest, and dropout of attention
+    shares another fifth.
+    """
+    return AutoModel.from_pretrained(
+        checkpoint,
+        add_pooling_layer=False,
+        attn_implementation="eager",
+        attention_probs_dropout_prob=0.0,
+    )
+
+
 class PairClassifier(nn.Module):
     """BERT's first layers over `[CLS] first [SEP] second [SEP]`.
 
@@ -43,9 +57,7 @@ class PairClassifier(nn.Module):
 
     def __init__(self, checkpoint: Path, layers: int, max_tokens: int) -> None:
         super().__init__()
-        self.bert = AutoModel.from_pretrained(
-            checkpoint, add_pooling_layer=False, attn_implementation="sdpa"
-        )
+        self.bert = backbone(checkpoint)
         self.bert.encoder.layer = self.bert.encoder.layer[:layers]
         self.bert.embeddings.requires_grad_(False)
         # Never seen in training as an embedder, and what tells the two texts apart.
@@ -82,11 +94,23 @@ class PairClassifier(nn.Module):
         mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
         mean = (hidden * mask).sum(1) / mask.sum(1)
         asked = mask * (1 - token_type_ids.unsqueeze(-1).to(hidden.dtype))
-        highest = (hidden * asked + (1 - asked) * _NO_TOKEN).max(1).values
+        highest = (hidden * asked + (1 - asked) * NO_TOKEN).max(1).values
         seen = torch.cat([hidden[:, 0], mean, highest], dim=-1)
         # Not the layer itself: ONNX's shape inference stumbles over a transposed (1, n) weight.
         logits: torch.Tensor = (self.drop(seen) * self.head.weight[0]).sum(-1) + self.head.bias
         return logits
+
+
+def read_start(model: PairClassifier, source: Path) -> None:
+    """Take the weights of an earlier run, or those of a model that `save_int8` wrote (`.onnx`).
+
+    Raises:
+        ValueError: the file has other layers than the model.
+    """
+    if source.suffix == ".onnx":
+        read_int8(model, source)
+    else:
+        model.load_state_dict(torch.load(source, weights_only=True))
 
 
 def read_int8(model: PairClassifier, source: Path) -> None:
