@@ -1,6 +1,6 @@
 """Gate, support, retrieval and refusal on the sets of `eval/sets/unseen`.
 
-Their author saw neither the code nor the rules, and nothing is fitted on them.
+Their authors saw neither the code nor the rules, and nothing is fitted on them.
 
     python benchmarks/unseen.py --starter DIR [--index DIR --deck DECK.jsonl]
 """
@@ -101,6 +101,7 @@ def main() -> None:
     gate()
     support("", "support")
     support("second author: ", "support_second")
+    support("third author: ", "support_third")
     starter = open_index(options.starter)
     refusal("starter", starter)
     ids = {card.question: card.id for card in starter.cards}
