@@ -29,8 +29,10 @@ ASTHMA = make_card(
     "What is asthma?",
     "It is a long-term lung disease in which the airways are inflamed. It affects 1 in 12 adults.",
 )
-# int8 arithmetic differs between processors: 0.58 and 0.61 with AMX, above 0.654 without AVX-512.
-_NEAR = pytest.mark.xfail(reason="too near the threshold on some processors", strict=False)
+_CPU = Path("/proc/cpuinfo")
+_VNNI = _CPU.exists() and "vnni" in _CPU.read_text("utf-8")
+# int8 arithmetic differs between processors: 0.58 and 0.61 with VNNI, above 0.654 with AVX2 only.
+_NEAR = pytest.mark.xfail(_VNNI, reason="below the threshold on processors with VNNI", strict=False)
 SMOKING = make_card("What does smoking cause?", "Smoking causes lung cancer and raises the pulse.")
 
 
