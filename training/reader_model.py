@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from assistant.support_reader import TokenPair
 from index import onnx_export
+from training.pair_model import NO_TOKEN
 
 DIMENSION = 384  # of a token vector
 MAX_SENTENCE = 256  # tokens; a text of the embedder has no more
@@ -32,7 +33,6 @@ _RELATIONS = 6
 _TOLD = 8  # values that a head reads of relations
 _PARTS = 12  # sentences of a card that are told apart
 _SHARPNESS = (12.0, 30.0)  # of the learned attention at the start, and of the plain one
-_NO_TOKEN = -1e4  # below every activation
 _LOUDER = 4.0  # the values of a unit vector are small
 
 
@@ -76,7 +76,7 @@ class _Layer(nn.Module):
         )  # (batch, heads, tokens, size) each
         logits = query @ key.transpose(-1, -2) / math.sqrt(size)
         logits = logits + self.bias(torch.tanh(self.relation_key(relations))).permute(0, 3, 1, 2)
-        share = logits.masked_fill(~said[:, None, None, :], _NO_TOKEN).softmax(-1)
+        share = logits.masked_fill(~said[:, None, None, :], NO_TOKEN).softmax(-1)
         heard = (share @ value).transpose(1, 2).reshape(batch, tokens, width)
         told = torch.tanh(self.relation_value(relations))  # (batch, tokens, tokens, told)
         related = torch.einsum("bhij,bijr->bihr", share, told).reshape(batch, tokens, -1)
@@ -117,7 +117,7 @@ class Reader(nn.Module):
         part: torch.Tensor,
     ) -> torch.Tensor:
         """Logits (batch,) of what `Batch` describes."""
-        absent = (~written)[:, None, :] * _NO_TOKEN
+        absent = (~written)[:, None, :] * NO_TOKEN
         asked = (part == 0)[:, None, :].to(sentence.dtype)  # (batch, 1, T)
         likeness = sentence @ card.transpose(1, 2) + absent  # (batch, S, T)
         learned = self.sought(sentence) @ card.transpose(1, 2) + absent
@@ -128,7 +128,7 @@ class Reader(nn.Module):
             found = share @ theirs
             compared += [mine, found, (mine - found).abs(), mine * found]
         nearest = likeness.max(-1).values
-        in_answer = (likeness + asked * _NO_TOKEN).max(-1).values.clamp(min=-1)
+        in_answer = (likeness + asked * NO_TOKEN).max(-1).values.clamp(min=-1)
         from_question = (plain * asked).sum(-1)
         told = torch.stack([nearest, in_answer, plain.max(-1).values, from_question], -1)
         x = self.compared(torch.cat([*compared, told], -1)) + self.position[: sentence.shape[1]]
@@ -137,7 +137,7 @@ class Reader(nn.Module):
             x = layer(x, said, relations)
         real = said[..., None]
         mean = (x * real).sum(1) / real.sum(1)
-        highest = x.masked_fill(~real, _NO_TOKEN).max(1).values
+        highest = x.masked_fill(~real, NO_TOKEN).max(1).values
         logits: torch.Tensor = self.verdict(torch.cat([mean, highest], -1)).squeeze(-1)
         return logits
 
