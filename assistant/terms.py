@@ -7,6 +7,7 @@ import weakref
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 from assistant.answer import Term
 from assistant.support_words import GENERAL, listed
@@ -84,19 +85,22 @@ class Glossary:
                 place += len(key) if key else 1
 
 
-# By the retriever's identity: one may be equal to another and hold other cards.
-_glossaries: dict[int, tuple[weakref.ref[CardRetriever], Glossary]] = {}
+# By identity: one index may be equal to another and hold other cards.
+_glossaries: dict[int, tuple[weakref.ref[object], Glossary]] = {}
+_making = Lock()
 
 
 def glossary_of(retriever: CardRetriever) -> Glossary:
-    """The glossary of an index, made once and dropped with the index."""
-    key = id(retriever)
-    owner, known = _glossaries.get(key, (None, None))
-    if owner is None or owner() is not retriever or known is None:
-        known = glossary(retriever.cards)
-        gone = weakref.ref(retriever, lambda _: _glossaries.pop(key, None))
-        _glossaries[key] = (gone, known)
-    return known
+    """The glossary of an index, made once for all copies of a retriever and dropped with them."""
+    shared = retriever.shared
+    key = id(shared)
+    with _making:  # of a large deck it takes seconds: not once for each who waits
+        owner, known = _glossaries.get(key, (None, None))
+        if owner is None or owner() is not shared or known is None:
+            known = glossary(retriever.cards)
+            gone = weakref.ref(shared, lambda _: _glossaries.pop(key, None))
+            _glossaries[key] = (gone, known)
+        return known
 
 
 def glossary(cards: Sequence[Flashcard]) -> Glossary:

@@ -81,9 +81,11 @@ class CardRetriever(BaseRetriever):
     ) -> tuple[list[Hit], Judgement]:
         """The best cards, as `hits` finds them, and whether they answer the query."""
         query = clean(query)  # as the cards were: no lone surrogates, invisible or control codes
-        hits, vector = self._found(query, top_k, topics, decks)
+        wanted = top_k or self.top_k
+        # The judgement was fitted on so many hits: fewer on show must not change it.
+        hits, vector = self._found(query, max(relevance.HITS, wanted), topics, decks)
         health = self.probe.score(vector)
-        return hits, self.relevance.judge(query, health, hits, len(self.cards))
+        return hits[:wanted], self.relevance.judge(query, health, hits, len(self.cards))
 
     def _found(
         self,
@@ -100,6 +102,11 @@ class CardRetriever(BaseRetriever):
             return self._searcher.hits(query, vector, wanted, allowed), vector
         hits = self._searcher.hits(query, vector, max(rerank.DEPTH, wanted), allowed)
         return self.reranker.order(query, hits)[:wanted], vector
+
+    @property
+    def shared(self) -> object:
+        """What a copy of this retriever has in common with it: one object for one set of cards."""
+        return self._searcher
 
     def topics(self) -> dict[str, int]:
         """Cards by topic, the most frequent first; those without one under `filters.UNTOLD`."""

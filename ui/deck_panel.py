@@ -11,6 +11,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from index.cards import Flashcard
+from index.filters import UNTOLD
 from index.retrieve import CardRetriever
 from ui import strings
 from ui.marks import closeness_html, icon, inert
@@ -123,9 +124,10 @@ def find(retriever: CardRetriever, query: str, topic: str) -> Found:
     wanted = query.strip()
     if not wanted:
         return [(card, None) for card in retriever.cards if _about(card, topic)]
-    hits = retriever.hits(wanted, min(_DEPTH, len(retriever.cards)))
+    only = None if topic == EVERY else frozenset([UNTOLD if topic == NONE else topic])
+    hits = retriever.hits(wanted, min(_DEPTH, len(retriever.cards)), topics=only)
     near = [hit for hit in hits if hit.score >= _CLOSE or hit.lexical_rank is not None]
-    return [(hit.card, hit.score) for hit in near if _about(hit.card, topic)]
+    return [(hit.card, hit.score) for hit in near]
 
 
 def _about(card: Flashcard, topic: str) -> bool:

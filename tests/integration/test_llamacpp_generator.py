@@ -327,6 +327,10 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
 class Retriever(SimpleNamespace):
     """A double that weak references can point to."""
 
+    @property
+    def shared(self) -> Retriever:
+        return self
+
 
 def assistant(generator: Any) -> Assistant:
     hits = [Hit(card, 0.9, 0.9, 1, None) for card in CARDS]

@@ -36,6 +36,7 @@ class Retriever:
             get_text_embedding_batch=lambda texts: [[1.0] for _ in texts]
         )
         self.cards = cards
+        self.shared = self
 
     def judged(self, query: str) -> tuple[list[Hit], Judgement]:
         hits = [Hit(card, 0.9, 0.9, 1, None) for card in self.cards]

@@ -73,7 +73,9 @@ def write(path: Path, rows: int, answer: str = "It is number {n}.") -> Path:
     return path
 
 
-def test_a_deck_is_searched_and_browsed(tmp_path: Path, base: Any) -> None:
+def test_a_deck_is_searched_and_browsed(
+    tmp_path: Path, base: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps: list[tuple[int, int]] = []
     own = own_deck.open_deck(
         write(tmp_path / "gadgets.csv", 150), base, "en", lambda *step: steps.append(step)
@@ -94,6 +96,22 @@ def test_a_deck_is_searched_and_browsed(tmp_path: Path, base: Any) -> None:
     assert all(card.topic is None for card, _ in found)
     near = deck_panel.find(own.retriever, "gadget77", "Topic 2")
     assert near[0][0].question == "What is gadget77?"
+    monkeypatch.setattr(deck_panel, "_DEPTH", 5)
+    monkeypatch.setattr(deck_panel, "_CLOSE", -1.0)
+    near = deck_panel.find(own.retriever, "gadget77", "Topic 1")
+    assert len(near) == 5, "cards of other topics take no place"
+    assert {card.topic for card, _ in near} == {"Topic 1"}
+
+
+def test_how_many_cards_are_shown_does_not_change_the_judgement(tmp_path: Path, base: Any) -> None:
+    own = own_deck.open_deck(write(tmp_path / "some.csv", 30), base)
+    for question in ("what is gadget7", "gadgets", "how do I bake bread"):
+        hits, judged = own.retriever.judged(question, 5)
+        for top_k in (1, 2, 3):
+            fewer, again = own.retriever.judged(question, top_k)
+            assert [hit.card.id for hit in fewer][:1] == [hits[0].card.id]
+            assert len(fewer) == top_k
+            assert again == judged
 
 
 def test_a_single_card_is_a_deck(tmp_path: Path, base: Any) -> None:
