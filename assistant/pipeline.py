@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
+import re
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
@@ -58,6 +59,7 @@ _NEARBY = 3
 _UNSURE = 0.25  # probability that the best card answers, below which an answer says so
 _QUOTED = 120  # characters of that card's question, at most
 _TURNS = 4  # earlier ones that the prompt may share cards with
+_ENDED = re.compile(r"[.!?…][\"'”’)\]]*$")  # noqa: RUF001 - the marks of real texts
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +164,7 @@ class Assistant:
         stop: Event | None,
     ) -> Iterator[Answer]:
         started = time.perf_counter()
-        asked = self._checked(question)
+        asked = self.checked(question)
         earlier = [turn.question for turn in history]
         verdict = screen(asked, earlier)
         reply = Reply(self.generator.name, self.index_name, started)
@@ -175,12 +177,12 @@ class Assistant:
             if followup.unclear(asked, earlier):
                 yield reply.fixed("abstained", WITHOUT_SUBJECT)
                 return
+        if urgent:
+            yield from self._emergency(reply, verdict, asked, earlier)
+            return
         reading, hits, judged = self._retrieve(asked, earlier)
         confidence = round(judged.confidence, 4)
         reply.timings["retrieve"] = reply.elapsed()
-        if urgent:
-            yield from self._emergency(reply, verdict, hits if judged.covered else [], confidence)
-            return
         if not judged.covered:
             text = NOT_COVERED_HERE if judged.in_scope else OUT_OF_SCOPE
             nearby = numbered(hits[:_NEARBY]) if judged.in_scope else ()
@@ -207,7 +209,12 @@ class Assistant:
             cards = grounded(reading, found, self.settings.prompt_cards, cards).cards
         return cards
 
-    def _checked(self, question: str) -> str:
+    def checked(self, question: str) -> str:
+        """The question, cleaned.
+
+        Raises:
+            QuestionError: it is empty or too long.
+        """
         limit = self.settings.max_question_chars
         if len(question) > limit:
             raise QuestionError(
@@ -229,11 +236,21 @@ class Assistant:
         return max(found, key=lambda found: found[2].confidence)
 
     def _emergency(
-        self, reply: Reply, verdict: Verdict, hits: Sequence[Hit], confidence: float
+        self, reply: Reply, verdict: Verdict, asked: str, earlier: Sequence[str]
     ) -> Iterator[Answer]:
-        """The fixed text first and alone; then the best card, if the deck has one on the matter."""
+        """The fixed text, before anything that can take time or fail; then the best cards, if any.
+
+        A search that fails leaves the text as it is.
+        """
         yield replace(reply.fixed("emergency", verdict.text), danger=verdict.danger)
-        if hits:
+        try:
+            _, hits, judged = self._retrieve(asked, earlier)
+        except Exception as error:
+            logger.warning("no cards beside an emergency: %s", error, exc_info=_bug(error))
+            return
+        reply.timings["retrieve"] = reply.elapsed()
+        if judged.covered:
+            confidence = round(judged.confidence, 4)
             shown = reply.fixed(
                 "emergency", verdict.text, nearby=numbered(hits[:2]), confidence=confidence
             )
@@ -257,7 +274,8 @@ class Assistant:
         yield reply.growing(citer, confidence, best=numbered(hits[:1]))
         broken = False
         try:
-            for sentence in _sentence_stream(self._pieces(reply, prompt, sampling, stop)):
+            pieces = self._pieces(reply, prompt, sampling, stop)
+            for sentence in _sentence_stream(pieces, cards=self.generator.grounded):
                 if fold(sentence).strip(". ") == fold(NOT_COVERED).strip(". "):
                     break
                 if citer.add(sentence):
@@ -317,8 +335,13 @@ def _bug(error: Exception) -> bool:
     return not isinstance(error, ExpectedError)
 
 
-def _sentence_stream(pieces: Iterator[str]) -> Iterator[str]:
-    """Whole sentences from pieces of text, each as soon as the next one has begun."""
+def _sentence_stream(pieces: Iterator[str], cards: bool) -> Iterator[str]:
+    """Whole sentences from pieces of text, each as soon as the next one has begun.
+
+    What is left at the end counts only if it ends as a sentence does: a text that was cut off may
+    have lost its condition ("... can be taken in early pregnancy" of "only if a doctor advises
+    it"), and a card would still seem to hold it. The `cards`' own sentences are whole in any case.
+    """
     buffer = ""
     for piece in pieces:
         buffer += piece
@@ -326,5 +349,6 @@ def _sentence_stream(pieces: Iterator[str]) -> Iterator[str]:
         yield from whole
         if whole:
             buffer = rest + (" " if buffer[-1:].isspace() else "")
-    if buffer.strip():
-        yield buffer.strip()
+    rest = buffer.strip()
+    if rest and (cards or _ENDED.search(rest)):
+        yield rest

@@ -18,6 +18,7 @@ from assistant.prompts import NOT_COVERED, Prompt
 from assistant.reply import Citer
 from assistant.settings import Settings
 from index.cards import Flashcard, make_card
+from index.errors import ExpectedError
 from index.relevance import Judgement
 from index.search import Hit
 
@@ -48,6 +49,7 @@ class FixedRetriever:
     def __post_init__(self) -> None:
         self.queries: list[str] = []
         self.manifest = SimpleNamespace(decks={"test": 2}, cards=2, generation="abc")
+        self.shared = self
 
     def judged(self, query: str) -> tuple[list[Hit], Judgement]:
         self.queries.append(query)
@@ -162,6 +164,21 @@ def test_an_answer_that_keeps_nothing_falls_back_to_the_card() -> None:
     assert_citations_hold(answer)
 
 
+def test_half_a_sentence_is_not_an_answer() -> None:
+    """Cut off at the token limit, it may have lost its condition."""
+    whole = "Gout is a kind of arthritis caused by uric acid crystals in a joint."
+    cut = assistant(f"{whole} Gout attacks often start").answer("What is gout?")
+    assert cut.text.startswith(whole)
+    assert "often start" not in cut.text
+    assert len(cut.sentences) == 1
+    alone = assistant("Gout attacks often start").answer("What is gout?")
+    assert alone.sentences[0].text == whole  # the card speaks for itself
+    quoted = assistant("Gout attacks often start at night in the big toe.").answer("Gout?")
+    assert [s.text for s in quoted.sentences] == [
+        "Gout attacks often start at night in the big toe."
+    ]
+
+
 def test_a_generator_that_sees_no_cover_yields_to_the_card() -> None:
     answer = assistant(f"{NOT_COVERED} And then some nonsense.").answer("What is gout?")
     assert answer.sentences[0].text.startswith("Gout is a kind of arthritis")
@@ -201,6 +218,18 @@ def test_an_emergency_comes_first_and_before_any_card() -> None:
     assert pieces[0].nearby == ()
     assert "emergency number" in pieces[0].text
     assert pieces[1].nearby
+
+
+def test_an_emergency_text_comes_though_the_search_fails() -> None:
+    helper = assistant()
+
+    def down(query: str) -> Any:
+        raise ExpectedError("Milvus is down")
+
+    helper.retriever.judged = down  # type: ignore[method-assign,assignment]
+    (only,) = helper.stream("My chest is crushing and my left arm is numb")
+    assert only.status == "emergency"
+    assert "emergency number" in only.text
 
 
 def test_a_request_to_harm_is_declined_without_retrieval() -> None:
