@@ -23,7 +23,7 @@ _CLIENTS = 10_000  # remembered at most; the one heard of the longest ago is for
 _CLOSED = (
     # Gradio would fetch it and hand it on: a way into the network that the server is in.
     (
-        re.compile(r"/(?:file|proxy)=\s*[a-z]+:/", re.IGNORECASE),
+        re.compile(r"/(?:file|proxy)[=/]\s*[a-z]+:/", re.IGNORECASE),
         "expected a file of this page, got another address",
     ),
     # Writes a file for each state of a page, without a bound.

@@ -184,6 +184,7 @@ def test_the_service_fetches_nothing_for_others(http: httpx.Client) -> None:
         for path in (f"/gradio_api/file=http://127.0.0.1:{port}/x",
                      f"/gradio_api/proxy=http://127.0.0.1:{port}/x",
                      "/gradio_api/file=http://example.org/",
+                     "/gradio_api/file/http://example.org/x",
                      "/gradio_api/file=https:/example.org/"):  # fmt: skip
             assert http.get(path).status_code in (400, 403, 404), path
         with pytest.raises(TimeoutError):
