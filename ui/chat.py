@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import gradio as gr
 
+from index.errors import ExpectedError
 from ui import conversation, export, rating, render, settings_panel, strings
 from ui.answering import Length, answers, chosen
 from ui.conversation import Asked
@@ -134,10 +135,14 @@ def _responder(page: Page) -> Any:
         wanted = settings_panel.options(length, temperature, top_k, simple, topics, decks)
         assistant = chosen(page.assistant, retriever, wanted)
         answerer: Answerer = assistant
-        if system in page.systems.names() and system not in FROM_MEMORY:
-            answerer = page.systems.answerer(system, assistant)
-        if page.stops.closing:
-            turn = replace(turn, error=strings.CLOSING(lang))
+        reason = _why_not(page, own, deck, lang)
+        try:
+            if not reason and system in page.systems.names() and system not in FROM_MEMORY:
+                answerer = page.systems.answerer(system, assistant)
+        except ExpectedError as error:
+            reason = str(error)
+        if reason:
+            turn = replace(turn, error=reason)
             told = render.turn_html(turn, lang, last=True)
             yield gr.skip(), told, gr.skip(), conversation.dump([*turns, turn]), gr.skip()
             return
@@ -161,6 +166,13 @@ def _responder(page: Page) -> Any:
         yield gr.skip(), done, gr.skip(), conversation.dump([*turns, turn]), gr.skip()
 
     return respond
+
+
+def _why_not(page: Page, own: OwnDeck | None, deck: str, lang: Lang) -> str:
+    """Why no question can be answered now; empty if one can."""
+    if page.stops.closing:
+        return strings.CLOSING(lang)
+    return strings.OWN_GONE(lang) if page.is_lost(own, deck) else ""
 
 
 def _stopper(page: Page) -> Any:

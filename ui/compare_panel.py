@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
+from index.errors import ExpectedError
 from ui import conversation, strings
 from ui.answering import Following, Length, answers, chosen
 from ui.comparing import Progress, together
@@ -90,6 +92,9 @@ def _comparer(page: Page) -> Any:
         if not question.strip():
             yield gr.skip(), gr.skip()
             return
+        if page.is_lost(own, deck):
+            yield message_html(strings.OWN_GONE(lang)), gr.skip()
+            return
         question = question.encode("utf-8", "replace").decode()
         wanted = options(length, temperature, top_k, simple, topics, decks)
         names = page.systems.names()
@@ -100,9 +105,14 @@ def _comparer(page: Page) -> Any:
 
         def stream(name: System) -> Iterator[Asked]:
             assistant = chosen(page.assistant, page.cards(own, deck), wanted)
-            answerer = page.systems.answerer(name, assistant)
+            try:
+                answerer = page.systems.answerer(name, assistant)
+            except ExpectedError as error:
+                yield replace(turns[name], error=str(error))
+                return
             # An event for each: one that has said enough must not end the others.
-            return answers(answerer, turns[name], [], wanted, Following(stop), page.metrics, lang)
+            own_stop = Following(stop)
+            yield from answers(answerer, turns[name], [], wanted, own_stop, page.metrics, lang)
 
         try:
             for progress in together({name: partial(stream, name) for name in names}, turns):

@@ -97,9 +97,11 @@ def wire(page: Page, service: gr.HTML, chat: ChatParts, listing: list[Block]) ->
         turns = conversation.load(stored)
         if lang == "en":  # as the page was built
             updates = [*answered(turns, lang, None, BUILT_IN), *skipped(page.localised)]
-            listed = skipped(listing)
         else:
             updates = renewed(turns, lang, None, BUILT_IN)
+        if lang == "en" and page.assistant.retriever.manifest.generation == built:
+            listed = skipped(listing)
+        else:  # another language, or another deck has come into service since
             listed = deck_panel.other_deck(page, None, BUILT_IN, lang)
         return [
             *updates,
@@ -116,6 +118,7 @@ def wire(page: Page, service: gr.HTML, chat: ChatParts, listing: list[Block]) ->
         for session in (str(request.session_hash), f"{request.session_hash}{COMPARING}"):
             page.stops.stop(session)
 
+    built = page.assistant.retriever.manifest.generation
     texts = [chat.past, chat.live, service, *page.localised]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     demo = gr.context.Context.root_block

@@ -122,6 +122,10 @@ class Page:
             gr.update(**{key: text(lang) for key, text in own.items()}) for _, own in self.texts
         ]
 
+    def is_lost(self, own: OwnDeck | None, deck: str) -> bool:
+        """Whether the user's own deck is meant, and gone: after hours, or a server's restart."""
+        return deck == OWN and own is None
+
     def cards(self, own: OwnDeck | None, deck: str) -> CardRetriever:
         """The cards that answers come from."""
         return own.retriever if own is not None and deck == OWN else self.assistant.retriever

@@ -127,6 +127,10 @@ CLOSING = Text(
     "The server is going down for a moment. Your question is kept: ask again in a minute.",
     "Le serveur s'arrête un instant. Votre question est conservée : reposez-la dans une minute.",
 )
+OWN_GONE = Text(
+    "Your own deck is no longer here: bring it again, or choose the built-in deck.",
+    "Votre paquet n'est plus là : apportez-le de nouveau, ou choisissez le paquet intégré.",
+)
 BUSY = Text(
     "Too many questions are waiting, or the connection was lost. Yours is kept: try again in a "
     "moment.",

@@ -12,9 +12,11 @@ from typing import Literal, Protocol, get_args
 from assistant import embedded
 from assistant.answer import Answer, Sentence
 from assistant.extractive import ExtractiveGenerator
-from assistant.generator import Generator, Sampling
+from assistant.full import require_engine
+from assistant.generator import EngineMissingError, Generator, Sampling
 from assistant.pipeline import Assistant, Turn
 from assistant.prompts import Prompt
+from assistant.relay import relayed
 from assistant.safety.gate import screen
 from assistant.settings import REMOTE, Settings
 from index.text import sentences
@@ -81,8 +83,7 @@ class OnDisk:
     def names(self) -> list[System]:
         """Those that this machine has."""
         if self._assistant.generator.grounded:
-            shipped = self._make is not None and embedded.is_there()
-            return list(SYSTEMS) if shipped else ["extractive"]
+            return list(SYSTEMS) if self._has_shipped() else ["extractive"]
         settings = self._assistant.settings
         if not settings.adapter:
             return ["extractive", "base", "base+rag"]
@@ -91,8 +92,22 @@ class OnDisk:
         base: list[System] = ["base"] if local else []
         return ["extractive", *base, "tuned", "tuned+rag"]
 
+    def _has_shipped(self) -> bool:
+        """Whether the small model that ships is here, and what would run it."""
+        if self._make is None or not embedded.is_there():
+            return False
+        try:
+            require_engine(embedded.settings(self._assistant.settings))
+        except EngineMissingError:
+            return False
+        return True
+
     def answerer(self, name: System, assistant: Assistant) -> Answerer:
-        """The system over the cards of `assistant`."""
+        """The system over the cards of `assistant`.
+
+        Raises:
+            ExpectedError: its model cannot be loaded.
+        """
         if name == "extractive":
             return with_generator(assistant, ExtractiveGenerator())
         generator = self._generator(tuned=name.startswith("tuned"))
@@ -149,7 +164,8 @@ class FromMemory:
         stop: Event | None = None,
     ) -> Iterator[Answer]:
         """Yield the answer as it grows; a question that the gate answers gets the gate's text."""
-        if screen(question, [turn.question for turn in history]).kind != "none":
+        asked = self._assistant.checked(question)
+        if screen(asked, [turn.question for turn in history]).kind != "none":
             yield from self._assistant.stream(question, history, sampling, stop)
             return
         started = time.perf_counter()
@@ -158,7 +174,11 @@ class FromMemory:
         answer = Answer("answered", "", generator=self._generator.name)
         timings: dict[str, float] = {}
         said = ""
-        for piece in self._generator.stream(Prompt(question), drawn, stop or Event()):
+
+        def source(gone: Event) -> Iterator[str]:
+            return self._generator.stream(Prompt(asked), drawn, gone)
+
+        for piece in relayed(source, stop or Event(), settings.answer_seconds):
             said += piece
             elapsed = round((time.perf_counter() - started) * 1000, 1)
             timings = {"first_token": timings.get("first_token", elapsed), "total": elapsed}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from assistant import embedded
+from assistant import embedded, full
 from assistant.answer import Answer, Sentence
 from assistant.extractive import ExtractiveGenerator
 from assistant.generator import Sampling
@@ -22,7 +22,7 @@ from ui.answering import Following, Options, first_sentences
 from ui.compare_panel import about_html
 from ui.comparing import together
 from ui.conversation import Asked, asked
-from ui.systems import FromMemory, OnDisk
+from ui.systems import SYSTEMS, FromMemory, OnDisk
 
 
 class Model:
@@ -89,7 +89,11 @@ def test_without_its_weights_or_a_builder_the_cards_answer_alone(
 ) -> None:
     assistant = make_assistant(ExtractiveGenerator())
     assert OnDisk(assistant).names() == ["extractive"]
-    monkeypatch.setattr(embedded, "is_there", lambda: False)
+    with monkeypatch.context() as patched:
+        patched.setattr(embedded, "is_there", lambda: False)
+        assert OnDisk(assistant, lambda _: Model()).names() == ["extractive"]
+    assert len(OnDisk(assistant, lambda _: Model()).names()) == len(SYSTEMS)
+    monkeypatch.setattr(full, "_installed", lambda package: False)  # as in the smallest image
     assert OnDisk(assistant, lambda _: Model()).names() == ["extractive"]
 
 
