@@ -3,7 +3,8 @@
 A sentence that stands in a card word for word is held. Any other is compared with each card by
 its words (`support_literal`, rules) and by what they mean in their context (`support_features`,
 `support_reader`), and `support_judge` weighs it all. What it may not outvote stands here: a number
-that the card does not have, a lost or added negation, markup, and letters of another script.
+that the card does not have or a limit turned round, a lost or added negation, markup, and letters
+of another script.
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ from assistant.support_align import read_page
 from assistant.support_facts import read
 from assistant.support_features import Reading, features, plain_letters, read_beside
 from assistant.support_numbers import same_share, shares_in_words
-from assistant.support_reader import token_pair
-from assistant.support_rules import equal_numbers, extra_clause, plain_flip
+from assistant.support_rules import equal_numbers, extra_clause, plain_flip, turned_limit
 from index import token_vectors
 from index.cards import Flashcard
 
@@ -72,7 +72,7 @@ def check(sentence: str, cards: Sequence[Flashcard]) -> Support:
 
 
 def _judged(reading: Reading) -> float:
-    read = support_reader.shipped().logit(token_pair(reading))
+    read = support_reader.shipped().logit(reading)
     return support_judge.shipped().probability(features(reading), read)
 
 
@@ -104,4 +104,6 @@ def refuted(sentence: str, card: Flashcard) -> str | None:
             equal_numbers(number, other) or same_share(number, other) for other in theirs
         ):
             return f"number {number.text} is not in the card"
+    if reason := turned_limit(facts, theirs):
+        return reason
     return plain_flip(facts, page) or extra_clause(facts, page, facts)

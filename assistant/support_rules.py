@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from assistant.support_align import Page, held_in, inside, name_of, same_side
 from assistant.support_facts import Facts, Word, opposed
 from assistant.support_numbers import Number
@@ -61,9 +63,8 @@ def wrong_number(facts: Facts, page: Page, where: Facts) -> str | None:
             rival = len(mine & _around(answer, other.place, page))
             if rival > fit + 1 and not any(equal_numbers(other, n) for n in facts.numbers):
                 return f"number {number.text} belongs to something else in the card"
-        bounds = {n.bound for n, _ in same}
-        if number.bound not in bounds and _against(number.bound, bounds):
-            return f"the limit {number.text} is turned round"
+        if reason := _turned_limit(number, [n for n, _ in same]):
+            return reason
     return None
 
 
@@ -81,6 +82,19 @@ def _other_there(
     mine = {n.value for n in facts.numbers}
     before = _before(facts, number)
     return any(n.value not in mine and _before(where, n) == before for n, _ in rivals)
+
+
+def turned_limit(facts: Facts, known: Sequence[Number]) -> str | None:
+    """At most for at least, or the reverse, of a number that a card has."""
+    reasons = (_turned_limit(n, [k for k in known if equal_numbers(n, k)]) for n in facts.numbers)
+    return next(filter(None, reasons), None)
+
+
+def _turned_limit(number: Number, same: Sequence[Number]) -> str | None:
+    bounds = {n.bound for n in same}
+    if number.bound not in bounds and _against(number.bound, bounds):
+        return f"the limit {number.text} is turned round"
+    return None
 
 
 def _before(facts: Facts, number: Number) -> str:

@@ -19,9 +19,11 @@ DATA = Path(__file__).parent / "data"
 PAIRS = DATA / "support_pairs.jsonl"
 REWORDED = DATA / "support_reworded.jsonl"
 PASSAGES = DATA / "support_passages.jsonl"
+TWINS = DATA / "support_twins.jsonl"
 
 STRANGER = "another card's"  # the kind of a good sentence beside a strange card
 _HELD_OUT = 5  # one card in these many
+_STRANGE = 6
 
 Row = dict[str, Any]
 
@@ -29,7 +31,8 @@ Row = dict[str, Any]
 def hand_written() -> list[Row]:
     """Rows of `sentence`, `question`, `answer`, `supported`, `kind` and `source`.
 
-    In all but `pairs` the sentences, right and wrong, are mostly in other words than the card's.
+    In all but `pairs` the sentences, right and wrong, are mostly in other words than the card's; in
+    `twins` a wrong one differs from a good one only in what makes it wrong.
     """
     rows = [{**row, "source": "pairs"} for row in read_jsonl(PAIRS)]
     for path in (REWORDED, PASSAGES):
@@ -41,13 +44,18 @@ def hand_written() -> list[Row]:
                     rows.append(
                         {**made, "sentence": sentence, "supported": supported, "kind": kind}
                     )
+    for card in read_jsonl(TWINS):
+        made = {"question": card["question"], "answer": card["answer"], "source": "twins"}
+        for kind, *both in card["twins"]:
+            for sentence, supported in zip(both, (True, False), strict=True):
+                rows.append({**made, "sentence": sentence, "supported": supported, "kind": kind})
     return rows
 
 
 def with_strangers() -> list[Row]:
-    """The hand-written pairs, and every third good sentence beside a strange card."""
+    """The hand-written pairs, and one good sentence in `_STRANGE` beside a strange card."""
     rows = hand_written()
-    return [*rows, *strangers(rows)[::3]]
+    return [*rows, *strangers(rows)[::_STRANGE]]
 
 
 def readings(rows: Sequence[Row]) -> Iterator[Reading]:

@@ -57,3 +57,38 @@ def test_the_gates_transformer_learns_its_messages(checkpoint: Path) -> None:
     rows = np.repeat(np.arange(len(texts)), 20)
     model = gate_encoder.tune(checkpoint, states, states, labels, rows, 0)
     assert (gate_encoder.logits(model, states).argmax(axis=1) == labels).all()
+
+
+def test_the_support_reader_is_taught_and_served_alike(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from assistant import support_reader as served
+    from training import support_drill, support_pairs, support_reader
+
+    def row(thing: str, held: bool) -> dict[str, object]:
+        said = "is treated with rest" if held else "flows past a stone bridge"
+        return {
+            "question": f"What helps against {thing}?",
+            "answer": f"Someone with {thing} is told to rest.",
+            "sentence": f"{thing.capitalize()} {said}.",
+            "supported": held,
+            "kind": "paraphrase",
+            "source": "pairs",
+        }
+
+    things = ("gout", "asthma", "measles", "anaemia", "croup", "scurvy", "mumps", "rickets")
+    rows = [row(thing, held) for thing in things for held in (True, False)]
+    monkeypatch.setattr(support_pairs, "with_strangers", lambda: rows)
+    monkeypatch.setattr(support_pairs, "held_out", lambda row: "mumps" in row["question"])
+    monkeypatch.setattr(support_drill, "pairs", lambda cards, seed: iter(()))
+    monkeypatch.setattr(support_reader, "LAYERS", 2)
+    monkeypatch.setattr(served, "MODEL", tmp_path / "reader.onnx")
+    out = ["--embedder", str(checkpoint), "--out", str(tmp_path / "run"), "--minutes", "0.3"]
+    assert support_reader.main([*out, "--rate", "1e-3"]) == 0
+    reader = served.SupportReader(tmp_path / "reader.onnx")
+    held, strange = (
+        [reader.logit(reading) for reading in support_pairs.readings(rows[start::2])]
+        for start in (0, 1)
+    )
+    assert min(held) > max(strange)  # also of mumps, which was not learnt
+    assert (tmp_path / "run" / "weights.pt").exists()
