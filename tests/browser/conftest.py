@@ -58,6 +58,7 @@ class Cards:
 
     def __init__(self, cards: list[Flashcard]) -> None:
         self.cards = cards
+        self.shared = self
         self.top_k = 5
         self.manifest = SimpleNamespace(
             decks={"scripted": len(cards)},
@@ -71,9 +72,12 @@ class Cards:
     def decks(self) -> dict[str, int]:
         return {"scripted": len(self.cards)}
 
-    def hits(self, query: str, top_k: int) -> list[Any]:
+    def _of(self, topics: frozenset[str] | None) -> list[Flashcard]:
+        return [c for c in self.cards if topics is None or (c.topic or "") in topics]
+
+    def hits(self, query: str, top_k: int, topics: frozenset[str] | None = None) -> list[Any]:
         asked = set(query.lower().split())
-        scores = [(len(asked & set(card.text.lower().split())), card) for card in self.cards]
+        scores = [(len(asked & set(card.text.lower().split())), card) for card in self._of(topics)]
         scores.sort(key=lambda pair: -pair[0])
         return [
             SimpleNamespace(card=card, score=min(1.0, n / 5), lexical_rank=None)

@@ -39,6 +39,7 @@ class Cards:
 
     def __init__(self, cards: Sequence[Flashcard]) -> None:
         self.cards = cards
+        self.shared = self
         self.manifest = SimpleNamespace(decks={"test": 2}, cards=2, generation="abc")
 
     def judged(self, query: str, **_: Any) -> tuple[list[Hit], Judgement]:
