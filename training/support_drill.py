@@ -187,24 +187,18 @@ class Drill:
 
     def _merged(self, one: _Fact, two: _Fact) -> tuple[str, str]:
         """Two statements in one sentence, and the same with their things or one half changed."""
-        state = self._draw.getstate()
-        good = self._both(self._told(one), self._told(two), one, two)
-        after = self._draw.getstate()
+        alike = one.relation == two.relation
+        join = self._draw.choice(self._joined["contrast" if alike else "together"])
+        first, second = (self._draw.choice(self._forms(fact)) for fact in (one, two))
+        good = join.format(X=one.put(first), Y=two.put(second))
         chance = self._draw.random()
-        if one.relation == two.relation and chance < 0.6:
-            changed = one.with_first(two.first), two.with_first(one.first)
+        if alike and chance < 0.6:
+            false = one.with_first(two.first).put(first), two.with_first(one.first).put(second)
         elif chance < 0.8 and self._is_reversible(two):
-            changed = one, two.turned()
+            false = one.put(first), two.turned().put(second)
         else:
-            contrary = self._contrary(one)
-            return _sentence(good), _sentence(self._both(contrary, self._told(two), one, two))
-        self._draw.setstate(state)  # the same patterns again
-        wrong = self._both(self._told(changed[0]), self._told(changed[1]), one, two)
-        self._draw.setstate(after)
-        return _sentence(good), _sentence(wrong)
-
-    def _both(self, first: str, second: str, one: _Fact, two: _Fact) -> str:
-        return self._join("contrast" if one.relation == two.relation else "together", first, second)
+            false = self._contrary(one), two.put(second)
+        return _sentence(good), _sentence(join.format(X=false[0], Y=false[1]))
 
 
 def _sentence(text: str) -> str:
