@@ -78,11 +78,11 @@ class Table:
 
 def main() -> int:
     """Read the pairs, fit, weigh, measure, write the model and its figures."""
-    table = measured(support_pairs.with_strangers())
+    table, heard = measured(support_pairs.with_strangers())
     unseen = np.array([support_pairs.held_out(row) for row in table.rows])
     fresh = table.part(unseen)
     counted = _fitted(table.part(~unseen)).decision_function(fresh.features)
-    scores, model = weighed(fresh, counted, read(fresh.rows))
+    scores, model = weighed(fresh, counted, heard)
     threshold = _threshold(fresh, scores)
     content = exported(_fitted(table), model, threshold)
     MODEL.write_text(json.dumps(content), encoding="utf-8")
@@ -91,15 +91,15 @@ def main() -> int:
     return 0
 
 
-def measured(rows: Sequence[Row]) -> Table:
-    """The pairs with the features that the trees go by."""
-    return Table(rows, np.array([features(r) for r in support_pairs.readings(rows)]))
-
-
-def read(rows: Sequence[Row]) -> Floats:
-    """The reader's logits, (pairs,)."""
+def measured(rows: Sequence[Row]) -> tuple[Table, Floats]:
+    """The features that the trees go by, and the reader's logits of the pairs held out from it."""
     reader = support_reader.shipped()
-    return np.array([reader.logit(reading) for reading in support_pairs.readings(rows)])
+    values, heard = [], []
+    for row, reading in zip(rows, support_pairs.readings(rows), strict=True):
+        values.append(features(reading))
+        if support_pairs.held_out(row):
+            heard.append(reader.logit(reading))
+    return Table(rows, np.array(values)), np.array(heard)
 
 
 def _fitted(table: Table) -> GradientBoostingClassifier:
