@@ -171,14 +171,12 @@ class Assistant:
         if verdict.kind == "harmful":
             yield reply.fixed("declined", verdict.text)
             return
-        urgent = verdict.kind not in ("none", "dosing")
-        if not urgent:
-            reply.notice = verdict.text
-            if followup.unclear(asked, earlier):
-                yield reply.fixed("abstained", WITHOUT_SUBJECT)
-                return
-        if urgent:
+        if verdict.kind not in ("none", "dosing"):
             yield from self._emergency(reply, verdict, asked, earlier)
+            return
+        reply.notice = verdict.text
+        if followup.unclear(asked, earlier):
+            yield reply.fixed("abstained", WITHOUT_SUBJECT)
             return
         reading, hits, judged = self._retrieve(asked, earlier)
         confidence = round(judged.confidence, 4)

@@ -104,6 +104,6 @@ def refuted(sentence: str, card: Flashcard) -> str | None:
             equal_numbers(number, other) or same_share(number, other) for other in theirs
         ):
             return f"number {number.text} is not in the card"
-    if reason := turned_limit(facts, theirs):
-        return reason
-    return plain_flip(facts, page) or extra_clause(facts, page, facts)
+    return (
+        turned_limit(facts, theirs) or plain_flip(facts, page) or extra_clause(facts, page, facts)
+    )
