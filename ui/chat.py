@@ -137,7 +137,8 @@ def _responder(page: Page) -> Any:
         answerer: Answerer = assistant
         reason = _why_not(page, own, deck, lang)
         try:
-            if not reason and system in page.systems.names() and system not in FROM_MEMORY:
+            asks = system and system not in FROM_MEMORY and not reason
+            if asks and system in page.systems.names():
                 answerer = page.systems.answerer(system, assistant)
         except ExpectedError as error:
             reason = str(error)
