@@ -6,12 +6,15 @@ import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from index.errors import DeckError
 
 _ANSWER_WITHIN = 5.0  # seconds
 _OUT_OF_SERVICE = (500, 502, 503, 504)
+_lock = Lock()
+_kept: list[bool] = []  # the hub's setting, once for each thread that is within `no_retries`
 
 FLASHCARDS = "flashcards"
 FLASHCARDS_ID = "medalpaca/medical_meadow_medical_flashcards"
@@ -27,12 +30,20 @@ def no_retries() -> Iterator[None]:
     """
     from huggingface_hub import constants
 
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or not _answers(constants.ENDPOINT)
+    with _lock:  # the setting is the process's: the first in sets it, the last out puts it back
+        if not _kept:
+            known = constants.HF_HUB_OFFLINE or not _answers(constants.ENDPOINT)
+            _kept.append(constants.HF_HUB_OFFLINE)
+            constants.HF_HUB_OFFLINE = known
+        else:
+            _kept.append(_kept[0])
     try:
         yield
     finally:
-        constants.HF_HUB_OFFLINE = before
+        with _lock:
+            before = _kept.pop()
+            if not _kept:
+                constants.HF_HUB_OFFLINE = before
 
 
 def _answers(endpoint: str) -> bool:
