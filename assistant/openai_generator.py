@@ -131,7 +131,7 @@ class OpenAIGenerator:
             raise GeneratorUnavailableError(self._message(error)) from error
         except Exception as error:  # the client parses whatever an endpoint sends
             raise GeneratorUnavailableError(
-                f"{self._url!r} is no OpenAI-compatible endpoint ({type(error).__name__}): "
+                f"{self.name} is no OpenAI-compatible endpoint ({type(error).__name__}): "
                 "expected a URL that ends in /v1, such as http://127.0.0.1:8000/v1"
             ) from error
         if not found:

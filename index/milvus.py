@@ -39,18 +39,19 @@ class MilvusStore:
         """
         self.dimension = record.embedder.dimension
         self._name = collection_of(record)
-        advice = f"fill it with 'python -m index publish --vectors {uri} --index DIR'"
+        place = uri.rpartition("@")[2]  # messages end in logs, and a URI may hold a password
+        advice = f"fill it with 'python -m index publish --vectors {place} --index DIR'"
         with _reached(uri):
             client = _client(uri)
             if not client.has_collection(self._name):
-                raise IndexMissingError(f"no collection {self._name!r} at {uri}: {advice}")
+                raise IndexMissingError(f"no collection {self._name!r} at {place}: {advice}")
             self.llama_store = _opened(uri, self._name, self.dimension)
             client.load_collection(self._name)
             counted = client.query(self._name, filter="", output_fields=["count(*)"])
             self.size = int(counted[0]["count(*)"])
             if self.size != record.cards:
                 raise IndexMissingError(
-                    f"the collection {self._name!r} at {uri} holds {self.size:,} of "
+                    f"the collection {self._name!r} at {place} holds {self.size:,} of "
                     f"{record.cards:,} vectors: {advice}"
                 )
         self._uri = uri
