@@ -172,12 +172,14 @@ class Asker:
     def _row(self, item: Item, replies: Mapping[str, str] | None) -> Row:
         recorder = Recorder(self.generator, replies)
         timed = replies is None
-        with Meter() as meter:
-            fields = (
-                self._served(item, recorder)
-                if uses_cards(self.system)
-                else self._closed(item, recorder)
-            )
+        if uses_cards(self.system):
+            served = self._assistant(recorder)
+            with Meter() as meter:  # the answer alone, not what is looked up to judge it
+                answer = served.answer_with(item.card.question, self._sampling())
+            fields = self._served(item, recorder, served, answer)
+        else:
+            with Meter() as meter:
+                fields = self._closed(item, recorder)
         if not timed:
             fields["first_token_ms"] = None
         prompt = recorder.prompt or self._prompt(item)
@@ -210,9 +212,9 @@ class Asker:
             "first_token_ms": first,
         }
 
-    def _served(self, item: Item, recorder: Recorder) -> dict[str, Any]:
-        served = self._assistant(recorder)
-        answer = served.answer_with(item.card.question, self._sampling())
+    def _served(
+        self, item: Item, recorder: Recorder, served: _Served, answer: Answer
+    ) -> dict[str, Any]:
         judged = served.judged or self.worlds.retriever.judged(item.card.question)[1]
         ranked = self.worlds.retriever.hits(item.card.question, 10)
         said = tuple(
