@@ -84,7 +84,8 @@ def _encoder(messages: Sequence[Message], folds: Folds, work: Path) -> tuple[Flo
     from training import gate_encoder as ge
 
     known = [(m.text, m.kind) for m in messages]
-    stamp = hashlib.sha256(repr((known, _SEED, ge.SETTINGS)).encode()).hexdigest()[:12]
+    parts = [held.tolist() for _, held in folds]
+    stamp = hashlib.sha256(repr((known, parts, _SEED, ge.SETTINGS)).encode()).hexdigest()[:12]
     target, kept = work / f"{stamp}.onnx", work / f"{stamp}.npy"
     if kept.exists() and target.exists():
         return np.load(kept, allow_pickle=False), target
