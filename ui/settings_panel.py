@@ -14,7 +14,8 @@ from ui.page import Page
 from ui.strings import Lang
 from ui.systems import DEFAULT, FROM_MEMORY
 
-MAX_CARDS = 10
+MAX_CARDS = 10  # more only where the deployment shows more
+_MAX_TEMPERATURE = 1.5
 _QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -44,11 +45,16 @@ def build(page: Page) -> list[Component]:
             for part in page.narrowing:
                 part.render()  # type: ignore[no-untyped-call]  # Gradio's is not typed
             top_k = gr.Slider(
-                1, MAX_CARDS, value=settings.top_k, step=1, label=strings.TOP_K.en, elem_id="top-k"
+                1,
+                most_cards(page),
+                value=settings.top_k,
+                step=1,
+                label=strings.TOP_K.en,
+                elem_id="top-k",
             )
             temperature = gr.Slider(
                 0,
-                1.5,
+                _highest_temperature(page),
                 value=settings.temperature,
                 step=0.1,
                 label=strings.TEMPERATURE.en,
@@ -120,6 +126,15 @@ def varies(page: Page) -> bool:
     return not page.assistant.generator.grounded
 
 
+def most_cards(page: Page) -> int:
+    """How many cards can be asked for: the deployment's own number is among the choices."""
+    return max(MAX_CARDS, page.assistant.settings.top_k)
+
+
+def _highest_temperature(page: Page) -> float:
+    return max(_MAX_TEMPERATURE, page.assistant.settings.temperature)
+
+
 def restored(stored: object, page: Page) -> dict[str, Any]:
     """The choices that a browser kept, each checked; defaults where it kept none."""
     kept: Mapping[str, Any] = stored if isinstance(stored, Mapping) else {}
@@ -128,8 +143,10 @@ def restored(stored: object, page: Page) -> dict[str, Any]:
     there = [value for _, value in system_choices(page, "en")]
     return {
         "length": length if length in get_args(Length) else "normal",
-        "temperature": _within(kept.get("temperature"), 0, 1.5, settings.temperature),
-        "top_k": int(_within(kept.get("top_k"), 1, MAX_CARDS, settings.top_k)),
+        "temperature": _within(
+            kept.get("temperature"), 0, _highest_temperature(page), settings.temperature
+        ),
+        "top_k": int(_within(kept.get("top_k"), 1, most_cards(page), settings.top_k)),
         "simple": kept.get("simple") is True,
         "system": system if system in there else DEFAULT,
     }
