@@ -19,6 +19,7 @@ from ui.strings import Lang
 
 SCHEMA = 1
 MAX_TURNS = 60
+_LONGEST = 20_000  # characters of a question, the most that a deployment may allow
 MAX_CHARS = 1_500_000  # of JSON; browsers give a site 5 MB, and encryption adds a third
 _ID = re.compile(r"[0-9a-f]{8}")
 _ANSWER = TypeAdapter(Answer)
@@ -84,6 +85,7 @@ def _turn(row: object) -> Asked | None:
         return None
     if not isinstance(question, str):
         return None
+    question = question[:_LONGEST]
     turn = Asked(identifier, question, None, bool(row.get("stopped")), str(row.get("error") or ""))
     if row.get("answer") is None:
         return turn

@@ -23,6 +23,7 @@ from ui.strings import Lang
 PAGE = 12
 EVERY = ""
 NONE = "\x1f"  # the choice for cards without a topic; no topic can be it
+_LONGEST_QUERY = 1_000  # characters
 _DEPTH = 100  # cards that a search looks at
 _CLOSE = 0.25  # cosine below which a card is about something else
 _ATTACH = "window.medcards.attach(element, trigger, ['submit']);"
@@ -121,7 +122,7 @@ def topics(cards: Sequence[Flashcard], lang: Lang) -> list[tuple[str, str]]:
 
 def find(retriever: CardRetriever, query: str, topic: str) -> Found:
     """Cards of a topic: all in the deck's order, or those near a query, the nearest first."""
-    wanted = query.strip()
+    wanted = query.strip()[:_LONGEST_QUERY]
     if not wanted:
         return [(card, None) for card in retriever.cards if _about(card, topic)]
     only = None if topic == EVERY else frozenset([UNTOLD if topic == NONE else topic])
