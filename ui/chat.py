@@ -116,9 +116,9 @@ def _responder(page: Page) -> Any:
         turns = conversation.load(stored)
         wish = event._data if isinstance(event._data, Mapping) else {}
         if "turn" in wish:  # retry or edit: from that turn on
-            position = [turn.id for turn in turns].index(str(wish["turn"]))
-            question = str(wish.get("question") or turns[position].question)
-            turns = turns[:position]
+            earlier = conversation.before(turns, str(wish["turn"]))
+            again = turns[len(earlier)].question if len(earlier) < len(turns) else ""
+            question, turns = str(wish.get("question") or again), earlier
         elif "question" in wish:  # an example, or a card
             question = str(wish["question"])
         if not question.strip():
@@ -135,7 +135,7 @@ def _responder(page: Page) -> Any:
         wanted = settings_panel.options(length, temperature, top_k, simple, topics, decks)
         assistant = chosen(page.assistant, retriever, wanted)
         answerer: Answerer = assistant
-        reason = _why_not(page, own, deck, lang)
+        reason = page.why_not(own, deck, lang)
         try:
             asks = system and system not in FROM_MEMORY and not reason
             if asks and system in page.systems.names():
@@ -167,13 +167,6 @@ def _responder(page: Page) -> Any:
         yield gr.skip(), done, gr.skip(), conversation.dump([*turns, turn]), gr.skip()
 
     return respond
-
-
-def _why_not(page: Page, own: OwnDeck | None, deck: str, lang: Lang) -> str:
-    """Why no question can be answered now; empty if one can."""
-    if page.stops.closing:
-        return strings.CLOSING(lang)
-    return strings.OWN_GONE(lang) if page.is_lost(own, deck) else ""
 
 
 def _stopper(page: Page) -> Any:

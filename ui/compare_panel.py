@@ -57,7 +57,7 @@ def build(page: Page, choices: list[Component]) -> None:
     page.said(box, label=strings.QUESTION, placeholder=strings.PLACEHOLDER)
     page.said(start, value=strings.COMPARE)
     page.said(stop, value=strings.STOP)
-    page.said(about, value=lambda lang: about_html(page.systems.names(), lang))
+    page.said(about, changes=True, value=lambda lang: about_html(page.systems.names(), lang))
     asking = gr.on(
         [box.submit, start.click],
         _comparer(page),
@@ -92,16 +92,16 @@ def _comparer(page: Page) -> Any:
         if not question.strip():
             yield gr.skip(), gr.skip()
             return
-        if page.is_lost(own, deck):
-            yield message_html(strings.OWN_GONE(lang)), gr.skip()
+        if reason := page.why_not(own, deck, lang):
+            yield message_html(reason), gr.skip()
             return
         question = question.encode("utf-8", "replace").decode()
         wanted = options(length, temperature, top_k, simple, topics, decks)
         names = page.systems.names()
         turns = {name: conversation.asked(question) for name in names}
         session = f"{request.session_hash}{COMPARING}"
-        stop = page.stops.begin(session)
         yield "", compared_html(question, {name: (turns[name], False) for name in names}, lang)
+        stop = page.stops.begin(session)
 
         def stream(name: System) -> Iterator[Asked]:
             assistant = chosen(page.assistant, page.cards(own, deck), wanted)
@@ -117,10 +117,11 @@ def _comparer(page: Page) -> Any:
         try:
             for progress in together({name: partial(stream, name) for name in names}, turns):
                 yield gr.skip(), compared_html(question, progress, lang)
+            if not stop.is_set():
+                yield message_html(strings.COMPARED(lang)), gr.skip()
         finally:
             stop.set()
             page.stops.end(session, stop)
-        yield message_html(strings.COMPARED(lang)), gr.skip()
 
     return compare
 

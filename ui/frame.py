@@ -96,7 +96,10 @@ def wire(page: Page, service: gr.HTML, chat: ChatParts, listing: list[Block]) ->
         choices = settings_panel.restored(kept, page)
         turns = conversation.load(stored)
         if lang == "en":  # as the page was built
-            updates = [*answered(turns, lang, None, BUILT_IN), *skipped(page.localised)]
+            updates = [
+                *answered(turns, lang, None, BUILT_IN),
+                *page.in_language(lang, changed=True),
+            ]
         else:
             updates = renewed(turns, lang, None, BUILT_IN)
         if lang == "en" and page.assistant.retriever.manifest.generation == built:

@@ -69,6 +69,7 @@ class Page:
     given: Systems | None = None  # by default, what is made of the assistant's generator
     stops: Stops = field(default_factory=Stops)
     texts: list[tuple[Block, dict[str, Callable[[Lang], Any]]]] = field(default_factory=list)
+    changing: list[Block] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.systems: Systems = self.given or OnDisk(self.assistant)
@@ -106,9 +107,15 @@ class Page:
             "", elem_id="status", apply_default_css=False, render=False, js_on_load=PLACE
         )
 
-    def said(self, part: Part, **texts: Callable[[Lang], Any]) -> Part:
-        """Note which properties of a component change with the language; returns it."""
+    def said(self, part: Part, changes: bool = False, **texts: Callable[[Lang], Any]) -> Part:
+        """Note which properties of a component change with the language; returns it.
+
+        Args:
+            changes: they also change while the service runs, so every page that opens renews them.
+        """
         self.texts.append((part, texts))
+        if changes:
+            self.changing.append(part)
         return part
 
     @property
@@ -116,15 +123,21 @@ class Page:
         """The components that change with the language."""
         return [part for part, _ in self.texts]
 
-    def in_language(self, lang: Lang) -> list[Any]:
-        """An update for each of `localised`."""
+    def in_language(self, lang: Lang, changed: bool = False) -> list[Any]:
+        """An update for each of `localised`; of those alone that may have `changed` otherwise."""
         return [
-            gr.update(**{key: text(lang) for key, text in own.items()}) for _, own in self.texts
+            gr.skip()
+            if changed and part not in self.changing
+            else gr.update(**{key: text(lang) for key, text in own.items()})
+            for part, own in self.texts
         ]
 
-    def is_lost(self, own: OwnDeck | None, deck: str) -> bool:
-        """Whether the user's own deck is meant, and gone: after hours, or a server's restart."""
-        return deck == OWN and own is None
+    def why_not(self, own: OwnDeck | None, deck: str, lang: Lang) -> str:
+        """Why no question can be answered now; empty if one can."""
+        if self.stops.closing:
+            return strings.CLOSING(lang)
+        # The user's own deck is meant, and gone: after hours, or a server's restart.
+        return strings.OWN_GONE(lang) if deck == OWN and own is None else ""
 
     def cards(self, own: OwnDeck | None, deck: str) -> CardRetriever:
         """The cards that answers come from."""

@@ -26,7 +26,7 @@ HEADERS = {
 def build(page: Page) -> None:
     """Lay the panel out."""
     part = gr.HTML(report_html(page.report, "en"), elem_id="report", apply_default_css=False)
-    page.said(part, value=lambda lang: report_html(page.report, lang))
+    page.said(part, changes=True, value=lambda lang: report_html(page.report, lang))
 
 
 def report_html(path: Path | None, lang: Lang) -> str:
