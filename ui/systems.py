@@ -84,7 +84,7 @@ class OnDisk:
         """Those that this machine has."""
         if self._assistant.generator.grounded:
             return list(SYSTEMS) if self._has_shipped() else ["extractive"]
-        settings = self._assistant.settings
+        settings = self._serving()
         if not settings.adapter:
             return ["extractive", "base", "base+rag"]
         # An endpoint serves the model that it was told: there is no base to be had from it.
@@ -117,12 +117,16 @@ class OnDisk:
 
     def _generator(self, tuned: bool) -> Generator:
         """The model in service or, where the cards' own sentences are, the one that ships."""
-        serving, settings = self._assistant.generator, self._assistant.settings
-        if serving.grounded:
-            settings = embedded.settings(settings)
-        elif tuned or not settings.adapter:
+        serving, settings = self._assistant.generator, self._serving()
+        if not serving.grounded and (tuned or not settings.adapter):
             return serving
         return self._loaded(settings if tuned else settings.model_copy(update={"adapter": None}))
+
+    def _serving(self) -> Settings:
+        """The settings of the model in service, or of the one that ships beside the cards' own."""
+        settings = self._assistant.settings
+        own = settings.profile == "embedded" or self._assistant.generator.grounded
+        return embedded.settings(settings) if own else settings
 
     def _loaded(self, wanted: Settings) -> Generator:
         """A generator that is loaded once, when it is first asked."""
@@ -165,13 +169,14 @@ class FromMemory:
     ) -> Iterator[Answer]:
         """Yield the answer as it grows; a question that the gate answers gets the gate's text."""
         asked = self._assistant.checked(question)
-        if screen(asked, [turn.question for turn in history]).kind != "none":
+        verdict = screen(asked, [turn.question for turn in history])
+        if verdict.kind not in ("none", "dosing"):
             yield from self._assistant.stream(question, history, sampling, stop)
             return
         started = time.perf_counter()
         settings = self.settings
         drawn = sampling or Sampling(settings.max_new_tokens, settings.temperature)
-        answer = Answer("answered", "", generator=self._generator.name)
+        answer = Answer("answered", "", notice=verdict.text, generator=self._generator.name)
         timings: dict[str, float] = {}
         said = ""
 

@@ -45,7 +45,8 @@ class Model:
 def make_assistant(writer: Any, **settings: Any) -> Assistant:
     manifest = SimpleNamespace(generation="0", decks={"d": 1}, cards=1)
     retriever: Any = SimpleNamespace(manifest=manifest, top_k=5)
-    return Assistant(retriever, writer, Settings(profile="embedded", **settings))
+    profile = "embedded" if writer.grounded else "full"
+    return Assistant(retriever, writer, Settings(**{"profile": profile, **settings}))
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,7 @@ def make_assistant(writer: Any, **settings: Any) -> Assistant:
         (ExtractiveGenerator(), {}, ["extractive", "base", "tuned", "base+rag", "tuned+rag"]),
         (Model(), {}, ["extractive", "base", "base+rag"]),
         (Model(), {"adapter": "a/b"}, ["extractive", "base", "tuned", "tuned+rag"]),
+        (Model(), {"profile": "embedded"}, ["extractive", "base", "tuned", "tuned+rag"]),
         (
             Model(),
             {"adapter": "a/b", "generator": "openai:http://x/v1"},
