@@ -31,7 +31,12 @@ def _feedback(arguments: argparse.Namespace) -> int:
         settings = settings.model_copy(update={"feedback": arguments.file})
     url = settings.feedback_url
     file = Path(url.removeprefix(SQLITE)) if url and url.startswith(SQLITE) else None
-    if url is None or (file is not None and not file.is_file()):
+    if url is None:
+        raise ExpectedError(
+            "no ratings are kept: MEDCARDS_FEEDBACK is off; set it to a file or database, or name "
+            "one with --file"
+        )
+    if file is not None and not file.is_file():
         raise ExpectedError(
             f"no ratings at {str(file)!r}: expected the file or database of MEDCARDS_FEEDBACK; "
             "name it with --file"
