@@ -187,7 +187,6 @@ def _merge_ranks(merges: list[Any]) -> dict[str, int]:
     for rank, merge in enumerate(merges, start=1):
         left, right = merge.split(" ") if isinstance(merge, str) else merge
         ranks.setdefault(left + right, rank)
-    # A piece that no merge makes, a single character, ranks after all of them.
     return ranks
 
 

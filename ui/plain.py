@@ -29,7 +29,7 @@ def short_first(answer: Answer) -> Answer:
 
 
 def _blocks(sentences: tuple[Sentence, ...]) -> list[list[Sentence]]:
-    """Sentences with those that lean on them, and those of one card in the card's order."""
+    """Sentences, each with those that lean on it."""
     blocks: list[list[Sentence]] = []
     for sentence in sentences:
         first = sentence.text.split(maxsplit=1)[0].strip(",.;:").lower() if sentence.text else ""

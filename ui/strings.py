@@ -281,7 +281,6 @@ SEARCH_PLACEHOLDER = Text(
 TOPIC = Text("Topic", "Thème")
 ALL_TOPICS = Text("All topics", "Tous les thèmes")
 NO_TOPIC = Text("No topic", "Sans thème")
-DECK = Text("Deck", "Paquet")
 DECK_BUILT_IN = Text("Built-in deck", "Paquet intégré")
 DECK_OWN = Text("Your deck", "Votre paquet")
 DECK_LINE = Text("{name} deck, {cards} cards", "paquet {name}, {cards} cartes")

@@ -124,7 +124,7 @@ class Frames:
         )
 
     def meant(self, span: Span) -> bool:
-        """Whether words that need no frame are at least not a figure of speech or long past."""
+        """Whether words that need no frame are no figure of speech."""
         return not self.figurative(span)
 
     def requested(self, span: Span) -> bool:
