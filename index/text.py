@@ -25,10 +25,12 @@ _MAX_MARKS = 30
 _LONG = 4096
 _NO_TEXT = frozenset(("Cc", "Cs", "Cn"))  # controls, lone surrogates, unassigned code points
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")  # noqa: RUF001 - the apostrophe of real texts
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[^\W_a-z])")
+_SENTENCE_END = re.compile(  # before a capital, a figure, or a name such as mRNA or pH
+    r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?(?:[^\W_a-z]|[a-z]{1,2}[A-Z]))"
+)
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|no|Dr|Mr|Mrs|Ms|St|Prof|Fig|sp|spp|subsp|var)"
-    r"|\b[A-Z])\.$"
+    r"|(?:^|\b[A-Z][\w.]*\s|[(.]\s?)[A-Z])\.$"  # "J. Smith", and not "vitamin D. It ..."
 )
 
 # Function words that say nothing of what a question is about.
