@@ -96,7 +96,7 @@ def value_of(digits: str) -> float:
 
 
 def number_word(token: str) -> float | None:
-    if token[0].isdigit():
+    if token[0].isdecimal():
         return float(token)
     return NUMBER_WORDS.get(token)
 
