@@ -11,6 +11,9 @@ _OPENING = re.compile(
     r"^(?:and|but|or|so|then|also|ok(?:ay)?|what about|how about|what if|what else|anything else|"
     r"any other|more|tell me more|go on|explain|why|how come)\b"
 )
+_RENAMING = re.compile(r"^(?:and|or|so)?\s*(?:what about|how about|what of|and|or)\s+(.+)$")
+_ARTICLES = frozenset(("a", "an", "for", "with", "in"))
+_MOST_RENAMED = 4  # words
 _INDEFINITE = re.compile(r"\b(?:an?|between)\b")
 _OWN = ("its", "their")
 _PRONOUN = re.compile(r"\b(?:it|its|they|them|their|this|that|these|those)\b", re.IGNORECASE)
@@ -76,12 +79,36 @@ def candidates(question: str, earlier: Sequence[str]) -> list[str]:
     """
     if not earlier or not is_followup(question):
         return [question]
-    anchor = next((q for q in reversed(earlier) if not is_followup(q)), earlier[-1])
+    anchor = _anchor(earlier)
+    if renamed := _renamed(anchor, question):
+        return [renamed, question]
     readings = [f"{anchor} {question}"]
     if not _names_nothing(question):
         return [*readings, question]
     name = _name(anchor) if _lacks_subject(question) else ""
     return [_with_name(question, name), *readings] if name else readings
+
+
+def _anchor(earlier: Sequence[str]) -> str:
+    """The question that the conversation has come to: "what about gout?" changes its subject."""
+    anchor = ""
+    for question in earlier:
+        if not (anchor and is_followup(question)):
+            anchor = question
+        elif renamed := _renamed(anchor, question):
+            anchor = renamed
+    return anchor
+
+
+def _renamed(anchor: str, question: str) -> str:
+    """The anchor with the subject that a question only names; empty if it does more or less."""
+    match = _RENAMING.match(fold(question).rstrip("?!. "))
+    named = [word for word in words(match[1]) if word not in _ARTICLES] if match else []
+    old = _name(anchor)
+    if not named or not old or len(named) > _MOST_RENAMED or len(_subject(match[1])) < len(named):
+        return ""
+    pattern = re.compile(r"\W+".join(map(re.escape, old.split())), re.IGNORECASE)
+    return pattern.sub(lambda _: " ".join(named), anchor, count=1)
 
 
 def _name(question: str) -> str:

@@ -50,6 +50,34 @@ def test_subject_comes_from_the_last_question_that_has_one() -> None:
     assert candidates("how is it treated?", earlier)[0] == "how is measles treated?"
 
 
+@pytest.mark.parametrize(
+    ("earlier", "question", "reading"),
+    [
+        (["What is glaucoma?", "what about cataracts?"], "how is it treated?", "cataracts"),
+        (["What is gout?", "and pseudogout?", "tests?"], "is it painful?", "pseudogout"),
+    ],
+)
+def test_a_question_that_only_names_something_changes_the_subject(
+    earlier: list[str], question: str, reading: str
+) -> None:
+    found = candidates(question, earlier)
+    assert reading in found[0]
+    assert not any(earlier[0] in one for one in found)
+
+
+@pytest.mark.parametrize(
+    ("question", "first"),
+    [
+        ("what about acne?", "How is acne treated?"),
+        ("and eczema", "How is eczema treated?"),
+        ("and in children?", "and in children of psoriasis?"),
+        ("what about the side effects?", "what about the side effects of psoriasis?"),
+    ],
+)
+def test_the_aspect_stays_when_the_subject_changes(question: str, first: str) -> None:
+    assert candidates(question, ["How is psoriasis treated?"])[0] == first
+
+
 def test_first_question_has_nothing_to_lean_on() -> None:
     assert candidates("How is it treated?", []) == ["How is it treated?"]
 
