@@ -40,7 +40,7 @@ _SEEN = 3  # messages that a word feature needs
 # Share of the look-alikes in data/ on which each group may speak. Most were written as the twin of
 # a dangerous message; of what people ask without such a twin it is a fifth or less, and a danger
 # that is overlooked costs more than one notice too many.
-_ALARMS = {"urgent": 0.07, "harmful": 0.06, "dosing": 0.03}
+_ALARMS = {"urgent": 0.085, "harmful": 0.06, "dosing": 0.03}
 _DOUBTED = 0.5  # out-of-fold chance of danger from which a lay question is no example of "none"
 _CERTAIN = 5  # true messages that a rule without a false alarm must have met
 _RULES = Path(str(files("assistant.safety") / "rules"))

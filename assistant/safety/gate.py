@@ -31,6 +31,11 @@ class Verdict:
     text: str
 
     @property
+    def by_rule(self) -> bool:
+        """Whether a rule made it, and not the opinion of a model alone."""
+        return self.rule is not None and not self.rule.endswith(_SCORE)
+
+    @property
     def danger(self) -> Danger | None:
         """The kind, where somebody is in danger."""
         match self.kind:
@@ -48,7 +53,7 @@ def screen(message: str, history: Sequence[str] = ()) -> Verdict:
     verdict = _judge(message, tagged)
     told = verdict.kind not in ("none", "dosing")
     # Which danger it is, what was said before tells better than a judgement on a few words.
-    unsure = verdict.danger is not None and str(verdict.rule).endswith(_SCORE)
+    unsure = verdict.danger is not None and not verdict.by_rule
     if not history or (told and not unsure):
         return verdict
     if len(tagged.text.words) <= _FOLLOW_UP_WORDS:
@@ -76,30 +81,41 @@ def _judge(message: str, tagged: Tagged) -> Verdict:
     if not tagged.text.words:
         return _NONE
     frames = Frames(tagged)
-    fired = fired_rules(tagged, frames)
+    holding = _holding(tagged, frames)
+    fired = _first_of_kinds(holding)
     opinion = judge(message, tagged, frames, fired)
     if opinion is None:
-        return _first(fired)
+        return _first(fired, holding)
     certain = {kind: rule for kind, rule in fired.items() if rule.id in opinion.certain}
     if _URGENT & certain.keys() or "harmful" in certain:
-        return _first(certain)
+        return _first(certain, holding)
     standing = {kind: rule for kind, rule in fired.items() if _group(kind) in opinion.standing}
     speaking = opinion.sure | {_group(kind) for kind in standing}
-    # The surer of danger and harm speaks: first aid for a victim must not answer a poisoner.
-    for group in sorted(speaking, key=lambda g: (g == "dosing", -opinion.chances[g])):
+    # The surer of danger and harm speaks: first aid for a victim must not answer a poisoner. But
+    # an opinion that is alone must not outshout a rule that found a danger.
+    alone = "harmful" not in fired and any(kind in _URGENT for kind in standing)
+    rank = {"dosing": 2, "harmful": int(alone)}
+    for group in sorted(speaking, key=lambda g: (rank.get(g, 0), -opinion.chances[g])):
         rules = {kind: rule for kind, rule in standing.items() if _group(kind) == group}
         if rules:
-            return _first(rules)
+            return _first(rules, holding)
         kind = opinion.urgent_kind if group == "urgent" else _KIND_OF[group]
         return Verdict(kind, f"{kind}{_SCORE}", load().default_texts[kind])
     return _NONE
 
 
-def _first(fired: Mapping[Kind, Rule]) -> Verdict:
+def _first(fired: Mapping[Kind, Rule], holding: Sequence[Rule]) -> Verdict:
     for kind in _ORDER:
         if kind in fired:
-            return Verdict(kind, fired[kind].id, fired[kind].text)
+            rule = _outranking([fired[kind], *(r for r in holding if r.kind == kind)])
+            return Verdict(kind, rule.id, rule.text)
     return _NONE
+
+
+def _outranking(rules: Sequence[Rule]) -> Rule:
+    """The first whose text gives way to none of the others: a cause rather than its sign."""
+    beaten = {name for rule in rules for name in rule.over}
+    return next((rule for rule in rules if rule.id not in beaten), rules[0])
 
 
 def _group(kind: Kind) -> str:
@@ -108,24 +124,33 @@ def _group(kind: Kind) -> str:
 
 def fired_rules(tagged: Tagged, frames: Frames) -> dict[Kind, Rule]:
     """The first rule of each kind, in the order of the files, that holds."""
+    return _first_of_kinds(_holding(tagged, frames))
+
+
+def _first_of_kinds(holding: Sequence[Rule]) -> dict[Kind, Rule]:
+    return {rule.kind: rule for rule in reversed(holding)}
+
+
+def _holding(tagged: Tagged, frames: Frames) -> list[Rule]:
+    """All rules that hold, in the order of the files."""
     book = load()
     holds = {"when": frames.lived, "asked": frames.requested, "always": frames.meant}
-    first: dict[Kind, int] = {}
+    found: set[int] = set()
     excused: dict[int, set[int]] = {}  # rule -> sentences, worked out where a rule first matches
     for atom in book.starts.keys() & tagged.spans.keys():
         for number, slot, phrase in book.starts[atom]:
-            rule = book.rules[number]
-            if number >= first.get(rule.kind, len(book.rules)):
+            if number in found:
                 continue
+            rule = book.rules[number]
             for span in tagged.find_from(atom, phrase):
                 if not holds[slot](span):
                     continue
                 if number not in excused:
                     excused[number] = _excused(rule, tagged)
                 if tagged.text.sentence[span[0]] not in excused[number]:
-                    first[rule.kind] = number
+                    found.add(number)
                     break
-    return {kind: book.rules[number] for kind, number in first.items()}
+    return [book.rules[number] for number in sorted(found)]
 
 
 def _excused(rule: Rule, tagged: Tagged) -> set[int]:

@@ -37,6 +37,7 @@ class Rule:
     always: tuple[Phrase, ...]
     unless: tuple[Phrase, ...]  # in the same sentence: stay silent ...
     sure: tuple[Phrase, ...]  # ... except where one of these is there too
+    over: frozenset[str]  # rules whose text gives way to this one's where both fire
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _inline(phrases: list[Phrase]) -> dict[str, list[Phrase]]:
 
 
 def _rule(entry: dict[str, Any], texts: dict[str, Any]) -> Rule:
-    known = {"id", "text", "when", "asked", "any", "unless", "sure"}
+    known = {"id", "text", "when", "asked", "any", "unless", "sure", "over"}
     if set(entry) - known:
         raise ValueError(
             f"rule {entry.get('id')!r}: expected keys {sorted(known)}, got {sorted(entry)}"
@@ -119,7 +120,8 @@ def _rule(entry: dict[str, Any], texts: dict[str, Any]) -> Rule:
     when, asked, always, unless, sure = (
         tuple(compile_all(entry.get(key, []))) for key in ("when", "asked", "any", "unless", "sure")
     )
-    return Rule(entry["id"], kind, text, when, asked, always, unless, sure)
+    over = frozenset(entry.get("over", []))
+    return Rule(entry["id"], kind, text, when, asked, always, unless, sure, over)
 
 
 def _text(kind: Kind, name: str, texts: dict[str, Any]) -> str:

@@ -213,3 +213,33 @@ def test_an_empty_pattern_is_refused() -> None:
         compile_phrase("maybe?")
     with pytest.raises(ValueError, match="alternative is empty"):
         compile_phrase("a||b c")
+
+
+@pytest.mark.parametrize(
+    ("message", "rule"),
+    [
+        ("he's very hot, confused and stopped sweating after the marathon", "heat_cold"),
+        ("my diabetic mum is sweaty, confused and slurring", "diabetic"),
+        ("can't swallow, drooling, fever and muffled voice", "throat"),
+        ("my son is choking on a grape and drooling", "choking"),
+        ("fell off a ladder and can't feel his legs", "neck_injury"),
+        ("he is having a seizure and it won't stop", "seizure"),
+        ("I fell and hit my head and now I keep throwing up", "head_injury"),
+        ("got a shock from the socket and burned my hand", "electric_shock"),
+        ("puking stuff that looks like coffee grounds", "gi_bleed"),
+    ],
+)
+def test_first_aid_is_for_the_cause_and_not_for_a_sign(message: str, rule: str) -> None:
+    assert screen(message).rule == f"emergency.{rule}"
+
+
+def test_a_rule_gives_way_only_to_rules_that_are_there() -> None:
+    ids = {rule.id for rule in load().rules}
+    assert all(rule.over <= ids for rule in load().rules)
+
+
+def test_who_hurts_is_told_something_else_than_who_is_hurt() -> None:
+    doer, victim = screen("I hit my wife last night"), screen("my husband hits me")
+    assert doer.danger == victim.danger == "abuse"
+    assert "not your fault" in victim.text
+    assert "not your fault" not in doer.text
