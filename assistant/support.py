@@ -19,12 +19,14 @@ from assistant import support_literal as literal
 from assistant.support_align import read_page
 from assistant.support_facts import read
 from assistant.support_features import Reading, features, plain_letters, read_beside
+from assistant.support_halves import halves, names_its_subject
 from assistant.support_numbers import same_share, shares_in_words
 from assistant.support_rules import equal_numbers, extra_clause, plain_flip, turned_limit
 from index import token_vectors
 from index.cards import Flashcard
 
 _LONGEST = 2_000  # characters of a sentence; beyond that it is no sentence of an answer
+_MANY, _REPEATED = 12, 4  # words, each of them said so often on average: a model's loop
 _FAR = 0.12  # a card whose words are less alike by this than the best card's is not looked at
 _MARKUP = re.compile(r"<[^<>\s][^<>]*>|[\[\]{}|]|https?://")
 
@@ -63,12 +65,33 @@ def check(sentence: str, cards: Sequence[Flashcard]) -> Support:
     held = [i for i in order if scores[i] >= threshold and not refuted(sentence, cards[i])]
     best = held[0] if held else order[0]
     reason = refuted(sentence, cards[best]) or literal.stated(sentence, cards[best]).problem
-    if reason and (two := literal.by_two(sentence, cards)):
-        return Support(two.score, two.citations, None)
+    if reason and (two := _by_two(sentence, cards)):
+        return two
     if held:
         return Support(round(scores[best], 4), tuple(held[:2]), None)
     score = min(scores[best], threshold / 2)
     return Support(round(score, 4), (), reason or "it says something else than the card")
+
+
+def _by_two(sentence: str, cards: Sequence[Flashcard]) -> Support | None:
+    """Two cards that each hold a part of a sentence."""
+    for parts in halves(sentence) if len(cards) > 1 else ():
+        one, other = (_holder(part, cards) for part in parts)
+        if one and other and one[1] != other[1]:
+            return Support(round(min(one[0], other[0]), 4), (one[1], other[1]), None)
+    return None
+
+
+def _holder(part: str, cards: Sequence[Flashcard]) -> tuple[float, int] | None:
+    """The first card that holds a part by its words and its meaning; with the score."""
+    for number, card in enumerate(cards):
+        if literal.stated(part, card).problem or not names_its_subject(part, card):
+            continue
+        (reading,) = read_beside(part, [card], token_vectors.shipped())
+        score = _judged(reading)
+        if score >= support_judge.shipped().threshold and not refuted(part, card):
+            return score, number
+    return None
 
 
 def _judged(reading: Reading) -> float:
@@ -83,6 +106,8 @@ def _unreadable(sentence: str) -> str | None:
     facts = read(sentence)
     if not facts.words and not facts.numbers:
         return "it says nothing that could be compared"
+    if len(facts.words) >= _MANY and _REPEATED * len(facts.notions) <= len(facts.words):
+        return "it says the same again and again"
     return None
 
 

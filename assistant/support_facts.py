@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import Stemmer
@@ -145,6 +145,7 @@ def read(text: str) -> Facts:
     facts = Facts(tokens=(tokens := _tokens(text)))
     clause = reach = place = 0
     negated = waiting = False
+    outside: list[_Reach] = []
     while place < len(tokens):
         token = tokens[place]
         if number_word(token) is not None:
@@ -153,12 +154,15 @@ def read(text: str) -> Facts:
             facts.numbers.append(number)
             place = end
             continue
+        before = negated, reach, waiting
         if token in BOUNDARIES or token in CONTRASTS:
             joins = token in ("and", "or", "nor") or (token == "," and _in_list(tokens, place))
             if not joins and not (token == "," and waiting):
                 clause, negated = clause + 1, False
             if token not in ("(", ")", "or", ":"):
                 facts.connectors.append(place)
+        if token in ("(", ")"):
+            negated, reach, waiting = _bracket(token, before, outside)
         if level := _level(tokens, place):
             facts.levels.append((level, token, clause, place))
             facts.hedged = facts.hedged or token in HEDGES
@@ -174,6 +178,17 @@ def read(text: str) -> Facts:
         place += 1
     share_units(facts.numbers, tokens)
     return facts
+
+
+_Reach = tuple[bool, int, bool]  # whether negated, words since, whether still without a word
+
+
+def _bracket(token: str, before: _Reach, outside: list[_Reach]) -> _Reach:
+    """A bracket interrupts a negation: "never (even then) give it" denies the giving."""
+    if token == "(":
+        outside.append(before)
+        return False, 0, False
+    return outside.pop() if outside else (False, 0, False)
 
 
 def _in_list(tokens: list[str], comma: int) -> bool:
@@ -276,13 +291,14 @@ def opposed(one: Word, other: Word) -> bool:
 def cut(facts: Facts, start: int, end: int) -> Facts:
     """The facts of the tokens from `start` to `end`, their places kept."""
     words = [word for word in facts.words if start <= word.place < end]
-    if not NEGATORS & {*facts.tokens[start:end]}:
-        words = [replace(word, negated=False) for word in words]
+    negators = sum(token in NEGATORS for token in facts.tokens[start:end])
+    if not negators and any(word.negated for word in words):
+        negators = 1  # it stands in the other part: "does not cause fever, pain or itching"
     return Facts(
         words=words,
         numbers=[number for number in facts.numbers if start <= number.place < end],
         levels=[level for level in facts.levels if start <= level[3] < end],
-        negators=sum(token in NEGATORS for token in facts.tokens[start:end]),
+        negators=negators,
         denying=facts.denying,
         hedged=facts.hedged,
         connectors=[place for place in facts.connectors if start < place < end],

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from bisect import bisect
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import combinations, pairwise
@@ -20,7 +21,9 @@ import numpy as np
 from assistant import support_literal as literal
 from assistant.support_align import card_sentences, held_in, place_of, read_page
 from assistant.support_facts import notion, read
+from assistant.support_halves import joints
 from assistant.support_numbers import short_units
+from assistant.support_units import as_written
 from index.cards import Flashcard
 from index.text import STOPWORDS, clean
 from index.token_vectors import Matrix, TextVectors, TokenEncoder
@@ -30,7 +33,7 @@ NAMES = (
     "all_low3", "all_spread", "place_low1", "place_low2", "place_low3", "own_low1",
     "clause_low2", "clause_mean", "subject", "back_mean", "back_low3", "cosine",
     "same_low1", "same_low2", "same_low_here", "same_share",
-    "turns", "same_turns", "jump",
+    "turns", "same_turns", "jump", "half_low",
 )  # fmt: skip
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")  # noqa: RUF001 - the apostrophe of real texts
@@ -42,6 +45,7 @@ _ALIKE = 0.6  # a token with a likeness above this is taken to stand for the oth
 _LEAST_CLAUSE = 3  # tokens
 _SUBJECT = 2  # the first content words
 _SLOT = 2  # words
+_LEAST_HALF = 3  # words
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +78,29 @@ class Reading:
 
 def read_beside(sentence: str, cards: Sequence[Flashcard], encoder: TokenEncoder) -> list[Reading]:
     """The sentence beside each card, units written alike; a text is encoded once."""
-    text = plain_letters(short_units(sentence))
     cards = [replace(card, answer=short_units(card.answer)) for card in cards]
+    plain = plain_letters(short_units(sentence))
+    said = [as_written(plain, card.answer) for card in cards]
     parts = [[clean(part) for part in card_sentences(card.answer)] for card in cards]
     texts = [
-        text,
-        *(t for card, own in zip(cards, parts, strict=True) for t in (card.question, *own)),
+        *said,
+        *(text for card, own in zip(cards, parts, strict=True) for text in (card.question, *own)),
     ]
     known = dict(zip(texts, encoder.read(texts), strict=True))
-    mine = known[text]
+    return [
+        _beside(text, card, own, known) for text, card, own in zip(said, cards, parts, strict=True)
+    ]
+
+
+def _beside(
+    text: str, card: Flashcard, parts: list[str], known: Mapping[str, TextVectors]
+) -> Reading:
+    mine, question = known[text], known[card.question]
+    vectors = [known[part] for part in parts]
+    asked = (mine.tokens @ question.tokens.T).max(axis=1, initial=-1.0)
+    likeness = [mine.tokens @ v.tokens.T for v in vectors]
     spoken = _content(text, mine)
-    readings = []
-    for card, own in zip(cards, parts, strict=True):
-        vectors = [known[part] for part in own]
-        question = known[card.question]
-        asked = (mine.tokens @ question.tokens.T).max(axis=1, initial=-1.0)
-        likeness = [mine.tokens @ v.tokens.T for v in vectors]
-        readings.append(Reading(text, card, spoken, own, vectors, likeness, asked, mine, question))
-    return readings
+    return Reading(text, card, spoken, parts, vectors, likeness, asked, mine, question)
 
 
 def plain_letters(text: str) -> str:
@@ -162,7 +171,23 @@ def features(reading: Reading) -> list[float]:
         _lowest(back, 3) if back.size else 0.0,
         float(reading.mine.whole @ reading.vectors[here].whole),
         *_same_words(reading, here),
+        _least_half(reading, everywhere),
     ]
+
+
+def _least_half(reading: Reading, everywhere: Matrix) -> float:
+    """Mean likeness in the half of the sentence that is least like the card; 1 if it has one part.
+
+    A statement spliced to another that the card does not make hides in the mean of the whole.
+    """
+    places = [reading.mine.spans[word.tokens[0]][0] for word in reading.spoken]
+    least = 1.0
+    for start, end in joints(reading.sentence):
+        first, second = bisect(places, start), bisect(places, end - 1)
+        for half in (everywhere[:first], everywhere[second:]):
+            if len(half) >= _LEAST_HALF:
+                least = min(least, float(half.mean()))
+    return least
 
 
 def _word_features(reading: Reading, likeness: Matrix) -> list[float]:

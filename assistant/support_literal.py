@@ -9,12 +9,13 @@ them; assistant/support.py has their verdict weighed with what the words mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from assistant import support_roles as roles
 from assistant import support_rules as rules
-from assistant.support_align import Page, coverage, inside, place_of, read_page
+from assistant.support_align import Page, card_sentences, coverage, inside, place_of, read_page
 from assistant.support_facts import Facts, cut, read
 from index.cards import Flashcard
 from index.text import clean
@@ -22,6 +23,7 @@ from index.text import clean
 THRESHOLD = 0.6
 _LONGEST = 2_000  # characters of a sentence; beyond that it is no sentence of an answer
 _MOST_CUTS = 8
+_TOO_SHORT = 12  # characters that may stand anywhere
 _HOPELESS = 0.4  # below this coverage no rule needs to be asked
 _ONE_PLACE = 0.92  # share of a sentence that one sentence of the card holds: it is no merger
 
@@ -56,12 +58,22 @@ def stated(sentence: str, card: Flashcard) -> Stated:
 def verbatim(sentence: str, answer: str) -> bool:
     """Whether the card has the sentence word for word, whole."""
     text = clean(sentence)
-    at = answer.find(text) if len(text) > 12 else -1
-    if at < 0:
+    if len(text) <= _TOO_SHORT or text not in answer:
         return False
-    before, after = answer[:at].rstrip(), answer[at + len(text) :].lstrip()
-    starts = not before or before[-1] in ".!?)\"'"
-    return starts and (text[-1] in ".!?)\"'" or not after)
+    starts, ends = _bounds(answer)
+    places = [at for at in starts if answer.startswith(text, at)]
+    return any(at + len(text) in ends for at in places)
+
+
+@lru_cache(maxsize=1024)
+def _bounds(answer: str) -> tuple[tuple[int, ...], frozenset[int]]:
+    """Where the sentences of a card begin and end."""
+    starts, ends, at = [], set(), 0
+    for part in card_sentences(answer):
+        starts.append(at := answer.index(part, at))
+        at += len(part)
+        ends.add(at)
+    return tuple(starts), frozenset(ends)
 
 
 def _judge(facts: Facts, page: Page) -> tuple[float, str | None, bool]:
@@ -106,24 +118,3 @@ def _cuts(facts: Facts) -> Iterator[tuple[Facts, Facts]]:
         left, right = cut(facts, 0, at), cut(facts, at, len(facts.tokens))
         if len(left.words) >= 2 and len(right.words) >= 2:
             yield left, right
-
-
-def by_two(sentence: str, cards: Sequence[Flashcard]) -> Stated | None:
-    """Two cards that each state a part of a sentence."""
-    if len(cards) < 2 or len(sentence) > _LONGEST:
-        return None
-    pages = [read_page(card.question, card.answer) for card in cards]
-    for left, right in _cuts(read(sentence)):
-        one, other = _first(left, pages), _first(right, pages)
-        if one and other and one[1] != other[1]:
-            return Stated(round(min(one[0], other[0]), 4), (one[1], other[1]), None)
-    return None
-
-
-def _first(part: Facts, pages: Sequence[Page]) -> tuple[float, int] | None:
-    best: tuple[float, int] | None = None
-    for number, page in enumerate(pages):
-        score, problem, _ = _judge(part, page)
-        if problem is None and score >= THRESHOLD and (best is None or score > best[0]):
-            best = score, number
-    return best

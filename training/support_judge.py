@@ -130,9 +130,9 @@ def weighed(fresh: Table, counted: Floats, heard: Floats) -> tuple[Floats, Logis
 
 
 def _threshold(fresh: Table, scores: Floats) -> float:
-    """Where the weighted share of wrong sentences below is `_CAUGHT`; strangers are too easy."""
-    strange = np.array([row["kind"] == support_pairs.STRANGER for row in fresh.rows])
-    wrong = (fresh.labels == 0) & ~strange
+    """Where the weighted share of wrong sentences below is `_CAUGHT`; made-up ones are too easy."""
+    easy = np.array([row["kind"] in support_pairs.EASY for row in fresh.rows])
+    wrong = (fresh.labels == 0) & ~easy
     order = np.argsort(scores[wrong])
     passed = np.cumsum(fresh.weights[wrong][order])
     return float(scores[wrong][order][np.searchsorted(passed, _CAUGHT * passed[-1])])
@@ -173,7 +173,7 @@ def figures(fresh: Table, scores: Floats, threshold: float) -> str:
     for row, score in zip(fresh.rows, scores, strict=True):
         correct = bool(score >= threshold) == row["supported"]
         right[row["source"], row["supported"], row["kind"]].append(correct)
-        if row["kind"] != support_pairs.STRANGER:
+        if row["kind"] not in support_pairs.EASY:
             right[row["source"], row["supported"], "all"].append(correct)
     lines = [
         f"On the cards that trees and reader have not seen; threshold {threshold:.3f}.",

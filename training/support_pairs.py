@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -22,8 +23,12 @@ PASSAGES = DATA / "support_passages.jsonl"
 TWINS = DATA / "support_twins.jsonl"
 
 STRANGER = "another card's"  # the kind of a good sentence beside a strange card
+SPLICED = "spliced"  # the kind of a good sentence with what is said of another card's subject
+EASY = frozenset((STRANGER, SPLICED))
 _HELD_OUT = 5  # one card in these many
 _STRANGE = 6
+_SPLICED = 24  # more of them make the judge hard on long sentences
+_PREDICATE = re.compile(r"\s(?:is|are|was|were|can|may|has|have|causes|does|should|must)\s.*")
 
 Row = dict[str, Any]
 
@@ -53,9 +58,12 @@ def hand_written() -> list[Row]:
 
 
 def with_strangers() -> list[Row]:
-    """The hand-written pairs, and one good sentence in `_STRANGE` beside a strange card."""
+    """The hand-written pairs, and wrong ones made of their good sentences (`EASY`).
+
+    One in `_STRANGE` stands beside a strange card, one in `_SPLICED` has a strange statement added.
+    """
     rows = hand_written()
-    return [*rows, *strangers(rows)[::_STRANGE]]
+    return [*rows, *strangers(rows)[::_STRANGE], *spliced(rows)[::_SPLICED]]
 
 
 def readings(rows: Sequence[Row]) -> Iterator[Reading]:
@@ -84,4 +92,18 @@ def strangers(rows: Sequence[Row]) -> list[Row]:
             question, answer = cards[(place[row["question"], row["answer"]] + 7) % len(cards)]
             other = {"question": question, "answer": answer, "kind": STRANGER}
             found.append({**row, **other, "supported": False})
+    return found
+
+
+def spliced(rows: Sequence[Row]) -> list[Row]:
+    """The good sentences, each with a predicate of another card's, which it does not hold."""
+    good = [row for row in rows if row["supported"]]
+    found = []
+    for number, row in enumerate(good):
+        other = good[(number + len(good) // 2) % len(good)]
+        predicate = _PREDICATE.search(other["sentence"])
+        if predicate and other["question"] != row["question"]:
+            said = row["sentence"].rstrip(".!") + (", and" if number % 2 else " and")
+            made = {"sentence": said + predicate[0], "kind": SPLICED, "supported": False}
+            found.append({**row, **made})
     return found

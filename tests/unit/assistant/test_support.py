@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from assistant.support import Support, check, refuted
+from assistant.support_facts import cut, read
 from assistant.support_judge import shipped
 from index.cards import Flashcard, make_card
 from index.text import sentences
@@ -65,17 +68,9 @@ def test_wrong_sentences_are_caught_and_good_ones_kept() -> None:
     "sentence",
     [
         pytest.param("A usual dose is 200 to 400 milligrams every 4 to 6 hours.", id="unit word"),
-        pytest.param(
-            "A usual dose is 0.2 to 0.4 g every four to six hours.",
-            id="converted unit",
-            marks=_DOUBTED,
-        ),
+        pytest.param("A usual dose is 0.2 to 0.4 g every four to six hours.", id="converted unit"),
         pytest.param("A usual dose is 200-400mg every 4-6 hours.", id="dash and glued unit"),
-        pytest.param(
-            "Take 200 to 400 mg every 4 to 6 hours, for at most 72 hours.",
-            id="as hours",
-            marks=_DOUBTED,
-        ),
+        pytest.param("Take 200 to 400 mg every 4 to 6 hours, for at most 72 hours.", id="as hours"),
         pytest.param(
             "People with an active stomach ulcer should avoid ibuprofen.",
             id="avoid",
@@ -219,6 +214,52 @@ def test_two_cards_that_each_hold_a_part_are_both_cited() -> None:
     assert check(
         "Smoking raises the pulse, and asthma is a skin disease.", [SMOKING, ASTHMA]
     ).problem
+
+
+ASPIRIN_WORKS = make_card("How does aspirin work?", "Aspirin relieves pain.")
+METFORMIN = make_card("What does metformin do?", "Metformin lowers blood sugar.")
+DENIED = make_card("What does paracetamol not do?", "Paracetamol does not reduce inflammation.")
+NEVER = make_card(
+    "Who must not get aspirin?",
+    "You should never (even in an emergency) give aspirin to children.",
+)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Aspirin relieves pain and lowers blood sugar.",
+        "Aspirin relieves pain, and lowers blood sugar.",
+        "Aspirin relieves pain; it lowers blood sugar.",
+    ],
+)
+def test_a_half_without_its_subject_is_not_another_cards(sentence: str) -> None:
+    assert check(sentence, [ASPIRIN_WORKS, METFORMIN]).problem
+    assert check(
+        "Aspirin relieves pain, and metformin lowers blood sugar.", [ASPIRIN_WORKS, METFORMIN]
+    ).citations == (0, 1)
+
+
+@pytest.mark.parametrize("sentence", ["Give aspirin to children.", "give aspirin to children."])
+def test_a_bracket_does_not_end_a_denial(sentence: str) -> None:
+    assert check(sentence, [NEVER]).problem
+
+
+def test_a_denial_reaches_the_whole_of_a_list() -> None:
+    facts = read("Paracetamol does not reduce inflammation, fever, or pain.")
+    comma = facts.tokens.index(",")
+    assert cut(facts, comma, len(facts.tokens)).negators == 1
+    assert check("Paracetamol reduces inflammation.", [DENIED]).problem
+
+
+def test_statements_of_two_cards_spliced_together_are_rarely_held() -> None:
+    cards = _starter()[::6]
+    held = 0
+    for one, other in pairwise(cards):
+        first, second = sentences(one.answer)[0], sentences(other.answer)[0]
+        if predicate := re.search(r"\s(?:is|are|can|has|have)\s.*", second):
+            held += not check(first.rstrip(".") + " and" + predicate[0], [one, other]).problem
+    assert held <= 0.05 * len(cards)
 
 
 def test_a_sentence_copied_from_a_card_is_always_held() -> None:
