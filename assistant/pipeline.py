@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
 
-from assistant import followup, plain
+from assistant import followup, foreign, mismatch, plain
 from assistant.answer import Answer
 from assistant.cache import AnswerCache
 from assistant.extractive import ExtractiveGenerator
@@ -168,6 +168,9 @@ class Assistant:
         earlier = [turn.question for turn in history]
         verdict = screen(asked, earlier)
         reply = Reply(self.generator.name, self.index_name, started)
+        if foreign.is_foreign(asked) and not verdict.by_rule:
+            yield reply.fixed("abstained", foreign.TEXT)
+            return
         if verdict.kind == "harmful":
             yield reply.fixed("declined", verdict.text)
             return
@@ -189,6 +192,8 @@ class Assistant:
         if confidence < _UNSURE:
             asks = textwrap.shorten(hits[0].card.question, _QUOTED, placeholder="…")
             reply.note(UNSURE.format(question=asks))
+        for text in mismatch.notices(reading, hits[0].card):
+            reply.note(text)
         cards, count = [hit.card for hit in hits], self.settings.prompt_cards
         if self.generator.grounded:  # it copies sentences, and sees to it which ones
             prompt = Prompt(reading, cards[:count])
