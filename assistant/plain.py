@@ -17,7 +17,7 @@ from assistant import support
 from assistant.answer import Answer, Sentence, Source, cited_text
 from index.cards import Flashcard
 from index.lexical import tokens
-from index.text import fold
+from index.text import fold, words
 
 _MOST = 3  # sentences
 _EXPLAINED = 2  # words of one sentence
@@ -115,10 +115,17 @@ def _halves(sentence: Sentence, cards: Sequence[Flashcard]) -> list[Sentence]:
             right = right[:1].upper() + right[1:]
         held = [support.check(text, cards) for text in (f"{left}.", right)]
         if all(each.citations for each in held):
-            first = replace(sentence, text=f"{left}.", support=held[0].score)
-            second = replace(sentence, text=f"{begins}{right}", support=held[1].score)
-            return [first, *_halves(second, cards)]
+            first, second = (
+                replace(sentence, text=text, citations=_of(sentence, each), support=each.score)
+                for text, each in zip((f"{left}.", f"{begins}{right}"), held, strict=True)
+            )
+            return [first, *_halves(second, [cards[place] for place in sorted(held[1].citations)])]
     return [sentence]
+
+
+def _of(sentence: Sentence, held: support.Support) -> tuple[int, ...]:
+    """The citations of a sentence that hold a part of it."""
+    return tuple(sorted(sentence.citations[place] for place in held.citations))
 
 
 def _stands(text: str) -> bool:
@@ -135,9 +142,10 @@ def _explained(
     for match in reversed([*_medical().finditer(sentence.text)]):
         word = fold(match[0])
         meaning = known[word]
-        follows = sentence.text[match.end() : match.end() + 2]
-        told = meaning in fold(sentence.text) or meaning in explained or "(" in follows
-        if count == _EXPLAINED or told or word in asked or follows[:1] == "-":
+        before, after = sentence.text[: match.start()], sentence.text[match.end() :]
+        told = meaning in fold(sentence.text) or meaning in explained or "(" in after[:2]
+        bracketed = before.count("(") > before.count(")")
+        if count == _EXPLAINED or told or word in asked or bracketed or _qualifies(after, meaning):
             continue
         changed = f"{text[: match.end()]} ({meaning}){text[match.end() :]}"
         held = support.check(changed, cards)
@@ -145,6 +153,14 @@ def _explained(
             text, count = changed, count + 1
             explained.add(meaning)
     return replace(sentence, text=text)
+
+
+def _qualifies(after: str, meaning: str) -> bool:
+    """Whether a word belongs to the next: "artery aneurysms", "antiviral medicine"."""
+    following = re.match(r" ([^\W\d_]+)", after)
+    if following is None:
+        return after[:1] == "-"
+    return following[1].lower() in words(meaning) or bool(_medical().match(following[1]))
 
 
 @cache

@@ -78,3 +78,21 @@ def test_the_everyday_words_are_short() -> None:
     words = everyday_words()
     assert len(words) >= 100
     assert all(key == key.lower() and len(value.split()) <= 10 for key, value in words.items())
+
+
+AORTA = make_card(
+    "What is an aortic aneurysm?",
+    "An aneurysm is a bulge of an artery (a large artery in most). Artery aneurysms can burst. "
+    "Antiviral medicine does not help. An artery can harden.",
+)
+
+
+def test_a_word_is_explained_neither_in_brackets_nor_before_what_it_qualifies() -> None:
+    said = [
+        sentence.text
+        for sentence in simplified(_answer(AORTA), "What is an aortic aneurysm?").sentences
+    ]
+    text = " ".join(said)
+    assert "(a large artery (" not in text
+    assert "Artery (" not in text
+    assert "Antiviral (" not in text
