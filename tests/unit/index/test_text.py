@@ -105,3 +105,18 @@ def test_sentences(whole: str, parts: list[str]) -> None:
 def test_sentences_lose_no_words(whole: str) -> None:
     cleaned = text.clean(whole)
     assert "".join(text.sentences(cleaned)).replace(" ", "") == cleaned.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("said", "parts"),
+    [
+        ("They activate vitamin D. Each one does.", 2),
+        ("It protects from hepatitis B. It is given early.", 2),
+        ("Vaccines differ. mRNA is short-lived. pH falls.", 3),
+        ("Dr. J. Smith said so.", 1),
+        ("John F. Kennedy had it.", 1),
+        ("S. aureus and E. coli do.", 1),
+    ],
+)
+def test_a_letter_ends_a_sentence_unless_it_is_an_initial(said: str, parts: int) -> None:
+    assert len(text.sentences(said)) == parts

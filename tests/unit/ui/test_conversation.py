@@ -83,3 +83,8 @@ def test_markdown_shows_every_text_as_it_is(answer: Any, source: Any) -> None:
     assert "1\\. \\*bold\\* \\$\\$x\\$\\$ \\[a\\]\\(b\\)" in text
     assert "(https://example.org/a%28b%29%20c)" in text
     assert "Pour apprendre" in text
+
+
+def test_a_browser_cannot_send_questions_without_end() -> None:
+    turns = [Asked("0000000a", "x" * 1_000_000, None)]
+    assert len(conversation.load(conversation.dump(turns))[0].question) == 20_000

@@ -106,3 +106,17 @@ def test_importing_the_app_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False, timeout=60)
     assert done.returncode == 0
+
+
+def test_a_deployments_own_numbers_are_among_the_choices() -> None:
+    from assistant.settings import Settings
+
+    settings = Settings(profile="embedded", top_k=20, temperature=2.0)
+    generator = SimpleNamespace(grounded=True)
+    page: Any = SimpleNamespace(
+        assistant=SimpleNamespace(settings=settings, generator=generator),
+        systems=SimpleNamespace(names=lambda: ["extractive"]),
+    )
+    assert settings_panel.most_cards(page) == 20
+    kept = settings_panel.restored({"top_k": 18, "temperature": 1.8}, page)
+    assert (kept["top_k"], kept["temperature"]) == (18, 1.8)
