@@ -102,10 +102,11 @@ def _anchor(earlier: Sequence[str]) -> str:
 
 def _renamed(anchor: str, question: str) -> str:
     """The anchor with the subject that a question only names; empty if it does more or less."""
-    match = _RENAMING.match(fold(question).rstrip("?!. "))
-    named = [word for word in words(match[1]) if word not in _ARTICLES] if match else []
-    old = _name(anchor)
-    if not named or not old or len(named) > _MOST_RENAMED or len(_subject(match[1])) < len(named):
+    match, old = _RENAMING.match(fold(question).rstrip("?!. ")), _name(anchor)
+    if not match or not old:
+        return ""
+    named = [word for word in words(match[1]) if word not in _ARTICLES]
+    if not 0 < len(named) <= min(_MOST_RENAMED, len(_subject(match[1]))):
         return ""
     pattern = re.compile(r"\W+".join(map(re.escape, old.split())), re.IGNORECASE)
     return pattern.sub(lambda _: " ".join(named), anchor, count=1)
