@@ -117,8 +117,8 @@ def _comparer(page: Page) -> Any:
         try:
             for progress in together({name: partial(stream, name) for name in names}, turns):
                 yield gr.skip(), compared_html(question, progress, lang)
-            if not stop.is_set():
-                yield message_html(strings.COMPARED(lang)), gr.skip()
+            said = strings.STOPPED if stop.is_set() else strings.COMPARED
+            yield message_html(said(lang)), gr.skip()
         finally:
             stop.set()
             page.stops.end(session, stop)

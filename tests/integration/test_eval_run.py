@@ -163,7 +163,7 @@ def test_a_failed_answer_is_a_row_and_is_tried_again(
     out = tmp_path / "run"
     served = systems.Asker._served
 
-    def fail(self: Any, item: Any, recorder: Any) -> Any:
+    def fail(*_: Any) -> Any:
         raise RuntimeError("no memory left")
 
     monkeypatch.setattr(systems.Asker, "_served", fail)
