@@ -28,8 +28,9 @@ COMPARED = (
 
 _GROUPS = {
     "babies": "baby babies babys infant infants newborn newborns neonate neonates",
-    "children": "child children childs kid kids toddler toddlers teen teens teenager teenagers "
-    "adolescent adolescents schoolchild schoolchildren boy boys girl girls pediatric paediatric",
+    "children or teenagers": "child children childs kid kids toddler toddlers boy boys girl girls "
+    "teen teens teenager teenagers adolescent adolescents schoolchild schoolchildren pediatric "
+    "paediatric",
     "pregnant women": "pregnant pregnancy pregnancies expecting",
     "animals": "dog dogs puppy puppies cat cats kitten kittens horse horses pet pets rabbit",
     "adults": "adult adults grown-up grown-ups",
@@ -39,19 +40,26 @@ _GROUPS = {
 }
 _BY_WORD = {word: group for group, text in _GROUPS.items() for word in text.split()}
 # Of whom a fact about people in general may be untrue; the others are told of in most cards alike.
-_APART = frozenset(("babies", "children", "pregnant women", "animals"))
-_PART_OF = {"babies": {"children"}, "pregnant women": {"women"}}
-_AGE = re.compile(r"\b(\d{1,2})[ -]?(year|month|week)s?[ -]old\b|\b(\d{1,2}) ?(?:mo|wks?)\b")
+_APART = frozenset(("babies", "children or teenagers", "pregnant women", "animals"))
+_PART_OF = {"babies": {"children or teenagers"}, "pregnant women": {"women"}}
+_AGE = re.compile(r"\b(\d{1,2})[ -]?(year|month|week)s?[ -]old\b")
 _GROWN = 18
 
 _NEGATION = r"(?:not|never|cannot|except|(?:is|are|do|does|should|can|need|wo|would|must)n't)"
 _ASKS_NOT = re.compile(
-    r"^(?:and |so |but )?(?:who|what|which|where|when)\b"
+    r"^(?:and |so |but )?(?!what (?:can|could|should|do) (?:i|we) do\b)"
+    r"(?:who|what|which|where|when)\b"
     rf"(?:(?!\b(?:if|when|because|that|after|without)\b).){{0,48}}?\b{_NEGATION}\b"
 )
 _DENIES = re.compile(
-    rf"\b(?:{_NEGATION}|no|nor|none|avoid\w*|unlike|without|unsafe|contraindicated|rarely|instead"
-    r"|unless|only|too\b.*\bto)\b|\w+n't\b"
+    rf"\b(?:{_NEGATION}|no|nor|none|avoid\w*|unlike|without|unsafe|contraindicated|rarely)\b|n't\b"
+)
+# What may or should not be done is told in other words than what is not the case.
+_ADVICE = re.compile(r"\b(?:should|can|may|must|need)(?:n't| not|not)?\b")
+_FORBIDS = re.compile(
+    r"\b(?:should|must|may|can|need) (?:not|never)|cannot (?:be|get|have|take|use)\b|\bnever\b"
+    r"|\bnot (?:be )?(?:advised|for|given|needed|recommended|safe|suitable|taken|used)\b"
+    r"|\b(?:avoid\w*|unsafe|contraindicated|except)\b|\bno need\b"
 )
 
 _OPERANDS = (
@@ -68,21 +76,25 @@ def notices(question: str, card: Flashcard) -> Iterator[str]:
     asked = fold(question)
     if missing := _other_group(asked, card):
         yield GROUP.format(asked=missing)
-    if _ASKS_NOT.search(asked) and not _DENIES.search(fold(card.text)):
+    if _ASKS_NOT.search(asked) and not _denied(asked, fold(card.text)):
         yield DENIED
     if lacking := _not_compared(asked, card):
         yield COMPARED.format(missing=" and ".join(f'"{operand}"' for operand in lacking))
 
 
+def _denied(asked: str, card: str) -> bool:
+    """Whether a card denies something of the kind that is asked about."""
+    return bool((_FORBIDS if _ADVICE.search(asked) else _DENIES).search(card))
+
+
 def groups(text: str) -> set[str]:
     """Groups of people that a folded text names."""
     found = {_BY_WORD[word] for word in words(text) if word in _BY_WORD}
-    for match in _AGE.finditer(text):
-        young = match[2] == "year" and int(match[1]) >= 1
-        if young and int(match[1]) < _GROWN:
-            found.add("children")
-        elif not young:
+    for number, unit in _AGE.findall(text):
+        if unit != "year" or number == "0":
             found.add("babies")
+        elif int(number) < _GROWN:
+            found.add("children or teenagers")
     return found
 
 

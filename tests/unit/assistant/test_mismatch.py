@@ -11,7 +11,9 @@ CAFFEINE = make_card(
     "How much caffeine is safe?", "Up to about 400 milligrams a day is safe for healthy adults."
 )
 VACCINE = make_card(
-    "Who should get the flu vaccine?", "It is important for older adults and pregnant women."
+    "Who should get the flu vaccine?",
+    "It is important for older adults and pregnant women. It has no live virus, so it cannot cause "
+    "flu.",
 )
 ASPIRIN = make_card("Who may take aspirin?", "Most adults may. It is not for children under 16.")
 PAIN = make_card(
@@ -24,8 +26,8 @@ FEVER = make_card("When does a baby with fever need help?", "Under 3 months, at 
     ("question", "asked"),
     [
         ("how much caffeine can a baby have", "babies"),
-        ("how much caffeine is safe for kids?", "children"),
-        ("caffeine for my 7 year old", "children"),
+        ("how much caffeine is safe for kids?", "children or teenagers"),
+        ("caffeine for my 7 year old", "children or teenagers"),
         ("my 6-week-old had caffeine", "babies"),
         ("Is caffeine safe in pregnancy?", "pregnant women"),
         ("can my dog have caffeine", "animals"),
@@ -46,7 +48,6 @@ def test_adults_beside_a_card_on_babies() -> None:
         "Who should not get the flu vaccine?",
         "who shouldn't have a flu jab",
         "Which people do not need the flu vaccine?",
-        "what isn't the flu vaccine for",
     ],
 )
 def test_what_is_not_beside_what_is(question: str) -> None:
@@ -70,6 +71,8 @@ def test_a_comparison_with_what_the_card_lacks() -> None:
         ("my baby has a fever", FEVER),
         ("what happens if I do not get the flu vaccine", VACCINE),
         ("why can't I take caffeine", CAFFEINE),
+        ("what does the flu vaccine not cause", VACCINE),
+        ("can I have caffeine after 6 wks", CAFFEINE),
         ("", CAFFEINE),
     ],
 )
