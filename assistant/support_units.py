@@ -62,8 +62,10 @@ class _Quantity:
 
 def as_written(sentence: str, card: str) -> str:
     """The sentence with each quantity that the card has too in the card's figures and unit."""
+    if not (said := list(_quantities(sentence))):  # so in most sentences: the card needs no look
+        return sentence
     theirs = list(_quantities(card))
-    for mine in reversed(list(_quantities(sentence))):
+    for mine in reversed(said):
         same = [other for other in theirs if mine.equals(other)]
         if same and mine.text not in [other.text for other in same]:
             nearest = min(same, key=lambda other: other.factor != mine.factor)
