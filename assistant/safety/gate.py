@@ -1,6 +1,6 @@
 """Screen a message before anything is retrieved: is someone in danger, or asking for harm?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from assistant.answer import Danger
@@ -85,10 +85,10 @@ def _judge(message: str, tagged: Tagged) -> Verdict:
     fired = _first_of_kinds(holding)
     opinion = judge(message, tagged, frames, fired)
     if opinion is None:
-        return _first(fired, holding)
+        return _first(fired.keys(), holding)
     certain = {kind: rule for kind, rule in fired.items() if rule.id in opinion.certain}
     if _URGENT & certain.keys() or "harmful" in certain:
-        return _first(certain, holding)
+        return _first(certain.keys(), holding)
     standing = {kind: rule for kind, rule in fired.items() if _group(kind) in opinion.standing}
     speaking = opinion.sure | {_group(kind) for kind in standing}
     # The surer of danger and harm speaks: first aid for a victim must not answer a poisoner. But
@@ -96,18 +96,18 @@ def _judge(message: str, tagged: Tagged) -> Verdict:
     alone = "harmful" not in fired and any(kind in _URGENT for kind in standing)
     rank = {"dosing": 2, "harmful": int(alone)}
     for group in sorted(speaking, key=lambda g: (rank.get(g, 0), -opinion.chances[g])):
-        rules = {kind: rule for kind, rule in standing.items() if _group(kind) == group}
-        if rules:
-            return _first(rules, holding)
+        kinds = {kind for kind in standing if _group(kind) == group}
+        if kinds:
+            return _first(kinds, holding)
         kind = opinion.urgent_kind if group == "urgent" else _KIND_OF[group]
         return Verdict(kind, f"{kind}{_SCORE}", load().default_texts[kind])
     return _NONE
 
 
-def _first(fired: Mapping[Kind, Rule], holding: Sequence[Rule]) -> Verdict:
+def _first(kinds: Collection[Kind], holding: Sequence[Rule]) -> Verdict:
     for kind in _ORDER:
-        if kind in fired:
-            rule = _outranking([fired[kind], *(r for r in holding if r.kind == kind)])
+        if kind in kinds:
+            rule = _outranking([rule for rule in holding if rule.kind == kind])
             return Verdict(kind, rule.id, rule.text)
     return _NONE
 
