@@ -39,7 +39,7 @@ class MilvusStore:
         """
         self.dimension = record.embedder.dimension
         self._name = collection_of(record)
-        place = uri.rpartition("@")[2]  # messages end in logs, and a URI may hold a password
+        place = _place(uri)
         advice = f"fill it with 'python -m index publish --vectors {place} --index DIR'"
         with _reached(uri):
             client = _client(uri)
@@ -150,6 +150,11 @@ def _not_installed(error: ImportError) -> ExpectedError:
     return ExpectedError(f"vectors in Milvus need {error.name}: pip install 'medcards[scale]'")
 
 
+def _place(uri: str) -> str:
+    """A URI as messages quote it, for they end in logs: without its user and password."""
+    return uri.rpartition("@")[2]
+
+
 @contextlib.contextmanager
 def _reached(uri: str) -> Iterator[None]:
     """Whatever the client raises, in one line; it quotes neither the URI's password nor a trace."""
@@ -162,6 +167,6 @@ def _reached(uri: str) -> Iterator[None]:
     except (MilvusException, OSError, ValueError) as error:
         told = " ".join(str(error).split())[:200]
         raise ExpectedError(
-            f"Milvus at {uri.rpartition('@')[2]} does not do what is asked ({told}): expected a "
+            f"Milvus at {_place(uri)} does not do what is asked ({told}): expected a "
             "server's http://HOST:19530 or a folder for milvus-lite that ends in .db"
         ) from error
