@@ -15,6 +15,7 @@ Profile = Literal["auto", "embedded", "full"]
 Quantization = Literal["q8_0", "q4_0", "f16"]
 
 REMOTE = "openai:"
+LONGEST_QUESTION = 20_000  # characters, the most that a deployment may allow
 _ENGINES = ("auto", "extractive", "llamacpp", "transformers")
 
 
@@ -51,7 +52,7 @@ class Settings(BaseSettings):
     prompt_cards: int = Field(3, ge=1, le=5)  # cards that the generator reads
     max_new_tokens: int = Field(160, ge=16, le=512)
     temperature: float = Field(0.0, ge=0, le=2)
-    max_question_chars: int = Field(2_000, ge=50, le=20_000)
+    max_question_chars: int = Field(2_000, ge=50, le=LONGEST_QUESTION)
 
 
 def load_settings() -> Settings:

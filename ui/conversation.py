@@ -14,12 +14,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from assistant.answer import Answer, Source
 from assistant.pipeline import Turn
+from assistant.settings import LONGEST_QUESTION
 from ui import strings
 from ui.strings import Lang
 
 SCHEMA = 1
 MAX_TURNS = 60
-_LONGEST = 20_000  # characters of a question, the most that a deployment may allow
 MAX_CHARS = 1_500_000  # of JSON; browsers give a site 5 MB, and encryption adds a third
 _ID = re.compile(r"[0-9a-f]{8}")
 _ANSWER = TypeAdapter(Answer)
@@ -85,7 +85,7 @@ def _turn(row: object) -> Asked | None:
         return None
     if not isinstance(question, str):
         return None
-    question = question[:_LONGEST]
+    question = question[:LONGEST_QUESTION]
     turn = Asked(identifier, question, None, bool(row.get("stopped")), str(row.get("error") or ""))
     if row.get("answer") is None:
         return turn
