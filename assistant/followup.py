@@ -12,7 +12,7 @@ _OPENING = re.compile(
     r"any other|more|tell me more|go on|explain|why|how come)\b"
 )
 _RENAMING = re.compile(r"^(?:and|or|so)?\s*(?:what about|how about|what of|and|or)\s+(.+)$")
-_ARTICLES = frozenset(("a", "an", "for", "with", "in"))
+_SMALL = frozenset(("a", "an", "for", "with", "in"))
 _MOST_RENAMED = 4  # words
 _INDEFINITE = re.compile(r"\b(?:an?|between)\b")
 _OWN = ("its", "their")
@@ -105,7 +105,7 @@ def _renamed(anchor: str, question: str) -> str:
     match, old = _RENAMING.match(fold(question).rstrip("?!. ")), _name(anchor)
     if not match or not old:
         return ""
-    named = [word for word in words(match[1]) if word not in _ARTICLES]
+    named = [word for word in words(match[1]) if word not in _SMALL]
     if not 0 < len(named) <= min(_MOST_RENAMED, len(_subject(match[1]))):
         return ""
     pattern = re.compile(r"\W+".join(map(re.escape, old.split())), re.IGNORECASE)
